@@ -1,0 +1,151 @@
+# husk: `make run` boots a guest, `make check` tests everything, `make help` lists targets.
+# One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan.
+
+MODE ?= release
+B := build/$(MODE)
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+PREFIX ?= /usr/local
+CFLAGS ?= -g
+CC := gcc
+
+std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -MMD -MP -pthread
+warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
+	$(if $(CI),-Werror)
+mode_release := -O2 -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
+	-fstack-protector-strong -ftrivial-auto-var-init=zero
+mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack
+# Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.
+link_tests_release := -pie
+link_tests_asan := -fsanitize=address,undefined -pie
+link_asan := -fsanitize=address,undefined -pie
+flags := $(std) $(warn) $(mode_$(MODE)) $(CFLAGS)
+
+# --- layers, lowest first: each may use those before it (HACKING.md) ---
+layers := base core virtio vmm api
+src_base := $(wildcard vmm/base/*.c)
+src_core := $(wildcard vmm/core/*.c)
+src_virtio := $(wildcard virtio/*.c)
+src_vmm := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
+src_api := $(wildcard api/*.c)
+src := $(foreach l,$(layers),$(src_$(l)))
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+libs_base := $(B)/base.a
+libs_core := $(B)/core.a $(libs_base)
+libs_virtio := $(B)/virtio.a $(libs_core)
+libs_vmm := $(B)/vmm.a $(libs_virtio)
+libs_api := $(B)/api.a $(B)/cjson.a $(libs_vmm)
+
+.PHONY: all FORCE
+all: $(B)/husk ## build husk
+.DELETE_ON_ERROR:
+.PRECIOUS: $(B)/%.o $(B)/%.a build/guest/%.elf
+
+$(B)/husk: $(B)/vmm/main.o $(libs_api)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ $(LDFLAGS)
+	$(Q)$(if $(filter release,$(MODE)),cp $@ $@.debug && strip $@,true)
+
+$(foreach l,$(layers),$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
+$(B)/cjson.a: $(B)/cjson/cJSON.o
+$(B)/%.a:
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(flags) -c -o $@ $<
+$(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
+	$(Q)mkdir -p $(@D) && $(CC) $(flags) -w -DCJSON_NESTING_LIMIT=64 -c -o $@ $<
+
+build/cjson/cJSON.c: | build/.setup
+	$(Q)resources/build-cjson.sh build/cjson
+
+# A changed flag rebuilds.
+$(B)/flags: FORCE
+	$(Q)mkdir -p $(@D) && echo '$(CC) $(flags) $(link_$(MODE))' | cmp -s - $@ || \
+		echo '$(CC) $(flags) $(link_$(MODE))' >$@
+FORCE:
+
+build/.setup: resources/setup.sh
+	$(Q)mkdir -p build && $(if $(filter no,$(SETUP)),true,resources/setup.sh) && touch $@
+
+# --- guest kernel, images, reference host ---
+.PHONY: kernel images host
+kernel: | build/.setup ## the guest kernel: build/kernel/vmlinux and bzImage
+	$(Q)resources/build-kernel.sh build/kernel
+images: kernel ## root images and initramfs: build/images
+	$(Q)resources/build-images.sh build/kernel build/images
+host: | build/.setup ## the emulated AMD server on which real guests run: build/host
+	$(Q)tests/host/build-refhost build/host
+
+.PHONY: run
+run: $(B)/husk images host ## boot a guest and say how long it took
+	$(Q)tests/system/run $(B)/husk
+
+# --- tests ---
+units := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+unit_fakes := $(filter-out $(patsubst %,tests/unit/%.c,$(units)),$(wildcard tests/unit/*.c))
+fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+unit_bins := $(addprefix $(B)/tests/,$(units))
+replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
+# The layer that a test is about; it links that and what is below, nothing more.
+layer_of = $(or $(strip $(foreach l,$(layers),$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
+tests_base := test_args test_base test_err test_io test_log test_loop
+tests_core := test_bus test_guest_mem test_snap
+tests_virtio := test_blk test_blk_config test_disk test_mmio test_mmio_life test_queue \
+	test_queue_ring fuzz_blk
+tests_vmm := test_acpi test_boot test_cmdline test_config test_cpuid test_i8042 \
+	test_kernel_hostile test_kernel_image test_metrics test_mptable test_serial fuzz_kernel
+
+$(B)/fakes.a: $(call obj,$(unit_fakes))
+$(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
+		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
+		-lcriterion
+$(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(libs_api)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
+		$< $(B)/tests/fuzz/replay.o $(libs_$(call layer_of,fuzz_$*))
+
+guests := $(patsubst tests/guest/%.S,build/guest/%.elf,$(wildcard tests/guest/*.S))
+build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | build/.setup
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -c -o $(@:.elf=.o) $< && \
+		ld -T tests/guest/guest.ld --no-warn-rwx-segments -o $@ $(@:.elf=.o)
+
+.PHONY: unit-tests layers fuzz check system
+unit-tests: $(unit_bins) $(replay_bins)
+check: $(B)/husk unit-tests $(guests) images host ## run every test, lint and check
+	$(Q)$(MAKE) --no-print-directory MODE=asan unit-tests
+	$(Q)tests/check
+
+system: $(B)/husk $(guests) images host ## only the tests with real guests
+	$(Q)tests/check system
+
+layers: $(libs_api) ## check that no layer calls a higher one
+	$(Q)tests/lint/layers $(B) $(layers)
+
+fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
+	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
+
+.PHONY: bench bench-boot
+bench: bench-boot ## all benchmarks
+bench-boot: $(B)/husk images host ## ms at 1 GIPS from exec to the guest's init
+	$(Q)benchmarks/boot
+
+# --- the rest ---
+.PHONY: format install clean help
+format: ## format the sources
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+install: $(B)/husk ## install husk: DESTDIR and PREFIX
+	install -D -m 755 $(B)/husk $(DESTDIR)$(PREFIX)/bin/husk
+clean: ## remove what was built, but keep the guest kernel
+	rm -rf build/release build/asan build/bench
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
