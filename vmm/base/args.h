@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * args: the command line grammar that husk and husk-jailer share (contract, 1.1): long
+ * options only, the value in the next word, no repeats, "--" ends them. getopt_long
+ * takes --name=value and abbreviations, which this grammar refuses.
+ */
+#ifndef HUSK_ARGS_H
+#define HUSK_ARGS_H
+
+#include "vmm/base/base.h"
+#include "vmm/base/err.h"
+
+struct arg {
+	const char *name; /* with its "--" */
+	const char *value_name; /* NULL for a flag */
+	const char *help;
+	const char *value; /* out: the value, or the name for a flag that was given */
+};
+
+enum args_found {
+	ARGS_RUN, /* go on with the values in the table */
+	ARGS_HELP, /* --help or -h somewhere */
+	ARGS_VERSION, /* --version somewhere, and no --help */
+};
+
+/* Reads argv[1..] into the table's n rows; borrows the words. An enum args_found, or
+ * -EINVAL with text. *rest is the index of the first word after "--", or argc. */
+MUST_CHECK int args_parse(
+	int argc, char **argv, struct arg *table, size_t n, int *rest, struct err *e);
+
+/* The value of an option by name, NULL when it was not given. */
+const char *args_value(const struct arg *table, size_t n, const char *name);
+
+/* The value of an option as an unsigned number; fallback when it was not given. */
+MUST_CHECK int args_u64(const struct arg *table, size_t n, const char *name,
+	uint64_t fallback, uint64_t *out, struct err *e);
+
+/* Prints the options to stdout, a line each. */
+void args_print_help(const struct arg *table, size_t n);
+
+#endif

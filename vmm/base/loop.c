@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/base/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+enum { LOOP_BATCH = 16 };
+
+struct loop {
+	pthread_mutex_t *lock;
+	int epoll_fd;
+	bool stopping;
+	/* Fetched and not yet served: loop_remove clears what belongs to a dead source.
+	 */
+	struct epoll_event batch[LOOP_BATCH];
+	int n, at;
+};
+
+int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e)
+{
+	AUTO(loop_destroy) struct loop *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return err_code(e, -ENOMEM, "event loop");
+	l->lock = lock;
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return err_sys(e, "event loop");
+	*out = TAKE(l);
+	return 0;
+}
+
+void loop_destroy(struct loop *l)
+{
+	if (!l)
+		return;
+	close_fd(l->epoll_fd);
+	free(l);
+}
+
+static int control(struct loop *l, int op, struct loop_source *s, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = s };
+
+	return epoll_ctl(l->epoll_fd, op, s->fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_add(struct loop *l, struct loop_source *s, uint32_t events)
+{
+	return control(l, EPOLL_CTL_ADD, s, events);
+}
+
+int loop_set(struct loop *l, struct loop_source *s, uint32_t events)
+{
+	int r;
+
+	/* epoll reports a hang-up of all that it holds, whatever was asked for */
+	if (events == 0) {
+		r = control(l, EPOLL_CTL_DEL, s, 0);
+		return r == -ENOENT ? 0 : r;
+	}
+	r = control(l, EPOLL_CTL_MOD, s, events);
+	return r == -ENOENT ? control(l, EPOLL_CTL_ADD, s, events) : r;
+}
+
+void loop_remove(struct loop *l, struct loop_source *s)
+{
+	(void)control(l, EPOLL_CTL_DEL, s, 0); /* never added: nothing to undo */
+	for (int i = l->at; i < l->n; i++)
+		if (l->batch[i].data.ptr == s)
+			l->batch[i].data.ptr = NULL;
+}
+
+int loop_poll(struct loop *l, int timeout_ms)
+{
+	int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	l->n = n;
+	for (l->at = 0; l->at < l->n && !l->stopping;) {
+		struct epoll_event *ev = &l->batch[l->at++];
+		struct loop_source *s;
+
+		pthread_mutex_lock(l->lock);
+		s = ev->data.ptr;
+		if (s)
+			s->fn(s->self, ev->events);
+		pthread_mutex_unlock(l->lock);
+	}
+	l->n = l->at = 0;
+	return 0;
+}
+
+int loop_run(struct loop *l)
+{
+	int r = 0;
+
+	l->stopping = false;
+	while (r == 0 && !l->stopping)
+		r = loop_poll(l, -1);
+	return r;
+}
+
+void loop_stop(struct loop *l)
+{
+	l->stopping = true;
+}

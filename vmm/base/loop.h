@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * loop: one epoll, served by one thread: the API and every device live on it. Callbacks
+ * run one at a time with the device lock held and never block. All functions belong to
+ * the loop's thread; loop_add and loop_set also to any that holds the device lock.
+ */
+#ifndef HUSK_LOOP_H
+#define HUSK_LOOP_H
+
+#include <pthread.h>
+
+#include "vmm/base/base.h"
+#include "vmm/base/err.h"
+
+struct loop;
+
+/* events: EPOLLIN, EPOLLOUT, EPOLLHUP … as epoll reports them. */
+typedef void loop_fn(void *self, uint32_t events);
+
+/* A descriptor that is watched. Lives in its owner, who removes it before it dies. */
+struct loop_source {
+	int fd;
+	loop_fn *fn;
+	void *self;
+};
+
+/* lock: the device lock, borrowed, held around each callback. */
+MUST_CHECK int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e);
+void loop_destroy(struct loop *l);
+DEFINE_AUTO(struct loop *, loop_destroy);
+
+/* Watches s->fd for events. 0 or -errno. */
+MUST_CHECK int loop_add(struct loop *l, struct loop_source *s, uint32_t events);
+/* Watches for other events from now on; 0 events: for none, not even a hang-up, until
+ * it is set again. 0 or -errno. */
+int loop_set(struct loop *l, struct loop_source *s, uint32_t events);
+/* After this the callback is not called again, not even for events already fetched. A
+ * source that was never added is fine. */
+void loop_remove(struct loop *l, struct loop_source *s);
+
+/* Waits up to timeout_ms (-1: without end) and serves what came. 0 or -errno. */
+MUST_CHECK int loop_poll(struct loop *l, int timeout_ms);
+
+/* Serves until loop_stop. 0 or -errno. */
+MUST_CHECK int loop_run(struct loop *l);
+
+/* Makes loop_run return after the callback under way. From a callback. */
+void loop_stop(struct loop *l);
+
+#endif
