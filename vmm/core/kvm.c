@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#define KVM_NEEDS(cap)    \
+	{                 \
+		cap, #cap \
+	}
+static const struct {
+	int cap;
+	const char *name;
+} needed[] = {
+	KVM_NEEDS(KVM_CAP_USER_MEMORY),
+	KVM_NEEDS(KVM_CAP_IRQCHIP),
+	KVM_NEEDS(KVM_CAP_IRQFD),
+	KVM_NEEDS(KVM_CAP_IOEVENTFD),
+	KVM_NEEDS(KVM_CAP_IMMEDIATE_EXIT),
+	KVM_NEEDS(KVM_CAP_EXT_CPUID),
+	KVM_NEEDS(KVM_CAP_SET_TSS_ADDR),
+	KVM_NEEDS(KVM_CAP_SET_IDENTITY_MAP_ADDR),
+};
+
+static int check_capabilities(const struct kvm *k, struct err *e)
+{
+	int version = ioctl(k->dev_fd, KVM_GET_API_VERSION, 0);
+	int bytes;
+
+	if (version != KVM_API_VERSION)
+		return err_bad(e, "/dev/kvm: API version %d, not %d", version,
+			KVM_API_VERSION);
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (ioctl(k->dev_fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return err_bad(e, "/dev/kvm: capability %s (%d) is missing",
+				needed[i].name, needed[i].cap);
+	bytes = ioctl(k->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (bytes < (int)sizeof(struct kvm_run))
+		return err_bad(e, "/dev/kvm: vCPU area of %d bytes", bytes);
+	return bytes;
+}
+
+int kvm_open(struct kvm *k, struct err *e)
+{
+	int r;
+
+	*k = (struct kvm){ .dev_fd = -1, .vm_fd = -1 };
+	k->dev_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (k->dev_fd < 0)
+		return err_sys(e, "cannot open /dev/kvm");
+	r = check_capabilities(k, e);
+	if (r < 0) {
+		kvm_close(k);
+		return r;
+	}
+	k->run_bytes = (size_t)r;
+	return 0;
+}
+
+void kvm_close(struct kvm *k)
+{
+	close_fd(TAKE_FD(k->vm_fd));
+	close_fd(TAKE_FD(k->dev_fd));
+}
+
+int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e)
+{
+	uint64_t identity = scratch;
+
+	do
+		k->vm_fd = ioctl(k->dev_fd, KVM_CREATE_VM, 0);
+	while (k->vm_fd < 0 && errno == EINTR);
+	if (k->vm_fd < 0)
+		return err_sys(e, "KVM_CREATE_VM");
+	if (ioctl(k->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0)
+		return err_sys(e, "KVM_SET_IDENTITY_MAP_ADDR");
+	if (ioctl(k->vm_fd, KVM_SET_TSS_ADDR, identity + PAGE_BYTES) < 0)
+		return err_sys(e, "KVM_SET_TSS_ADDR");
+	if (ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return err_sys(e, "KVM_CREATE_IRQCHIP");
+	return 0;
+}
+
+int kvm_set_memory(struct kvm *k, struct guest_mem *mem, bool log_dirty, struct err *e)
+{
+	for (unsigned i = 0; i < guest_mem_ranges(mem); i++) {
+		void *host;
+		struct guest_range r = guest_mem_range(mem, i, &host);
+		struct kvm_userspace_memory_region slot = {
+			.slot = i,
+			.flags = log_dirty ? KVM_MEM_LOG_DIRTY_PAGES : 0,
+			.guest_phys_addr = r.start,
+			.memory_size = r.len,
+			.userspace_addr = (uintptr_t)host,
+		};
+
+		if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
+			return err_sys(e,
+				"KVM refuses %llu MiB of guest memory at %#llx",
+				(unsigned long long)(r.len / MIB),
+				(unsigned long long)r.start);
+	}
+	return 0;
+}
+
+int kvm_add_irqfd(struct kvm *k, int fd, unsigned gsi, struct err *e)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = gsi };
+
+	if (ioctl(k->vm_fd, KVM_IRQFD, &irqfd) < 0)
+		return err_sys(e, "KVM_IRQFD for interrupt %u", gsi);
+	return 0;
+}
+
+int kvm_add_ioeventfd(struct kvm *k, int fd, gpa_t addr, uint32_t value, struct err *e)
+{
+	struct kvm_ioeventfd ioeventfd = {
+		.datamatch = value,
+		.addr = addr,
+		.len = sizeof(value),
+		.fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	if (ioctl(k->vm_fd, KVM_IOEVENTFD, &ioeventfd) < 0)
+		return err_sys(e, "KVM_IOEVENTFD at %#llx", (unsigned long long)addr);
+	return 0;
+}
+
+int kvm_create_vcpu(struct kvm *k, unsigned index, struct err *e)
+{
+	int fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
+
+	return fd < 0 ? err_sys(e, "KVM_CREATE_VCPU %u", index) : fd;
+}
+
+int kvm_supported_cpuid(const struct kvm *k, struct kvm_cpuid2 *out, struct err *e)
+{
+	if (ioctl(k->dev_fd, KVM_GET_SUPPORTED_CPUID, out) < 0)
+		return err_sys(e, "KVM_GET_SUPPORTED_CPUID");
+	return 0;
+}
