@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * disk: synchronous I/O on a regular file or block device. Ranges were checked by the
+ * device against the size found at opening; that the file has shrunk since, that its
+ * file system is full or cannot punch holes, is met here.
+ */
+#include "virtio/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+struct disk {
+	int fd;
+	bool read_only, is_block;
+	bool no_discard, no_punch, no_zero_range; /* the host said so once */
+	uint64_t bytes;
+	unsigned tail;
+	char serial[DISK_SERIAL_BYTES];
+};
+
+static void set_serial(struct disk *d, const struct stat *st)
+{
+	char text[64] = { 0 };
+
+	(void)snprintf(text, sizeof(text), "%ju%ju%ju", (uintmax_t)st->st_dev,
+		(uintmax_t)st->st_rdev, (uintmax_t)st->st_ino);
+	memcpy(d->serial, text, sizeof(d->serial));
+}
+
+static int check_file(struct disk *d, const char *path, struct err *e)
+{
+	struct stat st;
+	off_t end;
+
+	if (fstat(d->fd, &st) < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return err_code(e, -EISDIR, "cannot open '%s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_bad(
+			e, "'%s' is neither a regular file nor a block device", path);
+	end = lseek(d->fd, 0, SEEK_END);
+	/* O_NONBLOCK was for opening: io_uring and some drivers would heed it later */
+	if (end < 0 || fcntl(d->fd, F_SETFL, 0) < 0)
+		return err_sys(e, "cannot find the size of '%s'", path);
+	d->is_block = S_ISBLK(st.st_mode);
+	d->bytes = round_down((uint64_t)end, DISK_SECTOR);
+	d->tail = (unsigned)((uint64_t)end - d->bytes);
+	set_serial(d, &st);
+	return 0;
+}
+
+int disk_open(const char *path, bool read_only, struct disk **out, struct err *e)
+{
+	AUTO(disk_close) struct disk *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return err_code(e, -ENOMEM, "cannot open '%s'", path);
+	d->read_only = read_only;
+	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for */
+	d->fd = open(path,
+		(read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (d->fd < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	r = check_file(d, path, e);
+	if (r < 0)
+		return r;
+	*out = TAKE(d);
+	return 0;
+}
+
+void disk_close(struct disk *d)
+{
+	if (!d)
+		return;
+	close_fd(d->fd);
+	free(d);
+}
+
+uint64_t disk_bytes(const struct disk *d)
+{
+	return d->bytes;
+}
+
+bool disk_is_read_only(const struct disk *d)
+{
+	return d->read_only;
+}
+
+unsigned disk_hidden_tail(const struct disk *d)
+{
+	return d->tail;
+}
+
+void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES])
+{
+	memcpy(out, d->serial, DISK_SERIAL_BYTES);
+}
+
+typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
+
+/* Moves all bytes of n spans, over short transfers. 0 or -errno; -EIO when the kernel
+ * moves nothing, as it does past the end of a file that shrank. */
+static int move_all(
+	vector_fn *move, int fd, const struct iovec *iov, unsigned n, uint64_t at)
+{
+	size_t skip = 0; /* bytes of *iov that are done */
+
+	while (n > 0) {
+		struct iovec part = { (char *)iov->iov_base + skip,
+			iov->iov_len - skip };
+		ssize_t moved = skip > 0
+			? move(fd, &part, 1, (off_t)at)
+			: move(fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)at);
+
+		if (moved < 0 && errno == EINTR)
+			continue;
+		if (moved <= 0)
+			return moved < 0 ? -errno : -EIO;
+		at += (uint64_t)moved;
+		skip += (size_t)moved;
+		for (; n > 0 && skip >= iov->iov_len; n--, iov++)
+			skip -= iov->iov_len;
+	}
+	return 0;
+}
+
+/* Whether the host has no such operation, never (then *never is set) or, -EINVAL, not
+ * for this range: a block device with larger sectors. */
+static bool is_unsupported(int r, bool *never)
+{
+	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY)
+		*never = true;
+	return *never || r == -EINVAL;
+}
+
+static int change_range(struct disk *d, int mode, uint64_t at, uint64_t len)
+{
+	int r;
+
+	do
+		r = fallocate(d->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static int discard(struct disk *d, uint64_t at, uint64_t len)
+{
+	uint64_t range[2] = { at, len };
+	int r;
+
+	if (d->no_discard)
+		return 0;
+	if (d->is_block)
+		r = ioctl(d->fd, BLKDISCARD, range) < 0 ? -errno : 0;
+	else
+		r = change_range(d, FALLOC_FL_PUNCH_HOLE, at, len);
+	/* a hint that nobody can follow is followed */
+	return is_unsupported(r, &d->no_discard) ? 0 : r;
+}
+
+static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
+{
+	static const uint8_t zeroes[4 * KIB]; /* the same ones again and again */
+
+	while (len > 0) {
+		struct iovec iov[64];
+		unsigned n = 0;
+		uint64_t part = 0;
+		int r;
+
+		for (; n < ARRAY_LEN(iov) && part < len; part += iov[n++].iov_len)
+			iov[n] = (struct iovec){ (void *)(uintptr_t)zeroes,
+				MIN(len - part, sizeof(zeroes)) };
+		r = move_all(pwritev, d->fd, iov, n, at);
+		if (r < 0)
+			return r;
+		at += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* The cheapest way that the host has: a hole, an unwritten extent, or zeroes. */
+static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
+{
+	int r;
+
+	if (unmap && !d->no_punch) {
+		r = change_range(d, FALLOC_FL_PUNCH_HOLE, at, len);
+		if (!is_unsupported(r, &d->no_punch))
+			return r;
+	}
+	if (!d->no_zero_range) {
+		r = change_range(d, FALLOC_FL_ZERO_RANGE, at, len);
+		if (!is_unsupported(r, &d->no_zero_range))
+			return r;
+	}
+	return write_zeroes(d, at, len);
+}
+
+static int run(struct disk *d, const struct disk_req *req)
+{
+	switch (req->op) {
+	case DISK_READ:
+		return move_all(preadv, d->fd, req->iov, req->n_iov, req->at);
+	case DISK_WRITE:
+		return move_all(pwritev, d->fd, req->iov, req->n_iov, req->at);
+	case DISK_FLUSH:
+		return fdatasync(d->fd) < 0 ? -errno : 0;
+	case DISK_DISCARD:
+		return req->len > 0 ? discard(d, req->at, req->len) : 0;
+	case DISK_ZERO:
+		return req->len > 0 ? zero(d, req->at, req->len, req->unmap) : 0;
+	}
+	return -EINVAL;
+}
+
+void disk_submit(struct disk *d, struct disk_req *req)
+{
+	req->done(req, run(d, req));
+}
+
+void disk_drain(struct disk *d)
+{
+	(void)d; /* disk_submit has waited */
+}

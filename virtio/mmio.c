@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mmio: virtio-mmio, version 2 (virtio 1.2, 4.2). Register accesses come from vCPU
+ * threads, kicks from the loop, all with the device lock held. Every value written is
+ * the guest's: what comes in a state that does not allow it is ignored. A guest fault
+ * stops the device until the driver resets it, and nothing else.
+ */
+#include "virtio/mmio.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "vmm/base/log.h"
+
+enum {
+	MMIO_MAGIC = 0x74726976, /* "virt" */
+	MMIO_VERSION = 2,
+	MMIO_VENDOR = 0x6b737568, /* "husk" */
+	MMIO_QUEUE_RESET = 0xc0, /* not in 6.1's header, and not offered */
+};
+
+#define TRANSPORT_FEATURES                                   \
+	((uint64_t)1 << VIRTIO_F_VERSION_1 |                 \
+		(uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC | \
+		(uint64_t)1 << VIRTIO_RING_F_EVENT_IDX)
+
+struct kick {
+	struct loop_source source; /* its eventfd */
+	struct mmio *t;
+	unsigned q;
+};
+
+struct mmio {
+	struct vdev *dev;
+	struct vdev_host host; /* dev->host points here */
+	struct guest_mem *mem;
+	struct loop *loop;
+	struct kick kick[VDEV_QUEUES_MAX];
+	int irq_fd;
+	bool paused;
+	uint64_t faults;
+
+	/* The driver's view; L: device lock */
+	uint32_t status, isr, generation;
+	uint32_t device_features_sel, driver_features_sel, queue_sel;
+	uint64_t driver_features;
+};
+
+static void signal_fd(int fd)
+{
+	(void)eventfd_write(fd, 1); /* full: signalled already */
+}
+
+/* The driver is ready and did no wrong. */
+static bool is_live(const struct mmio *t)
+{
+	return (t->status &
+		       (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET |
+			       VIRTIO_CONFIG_S_FAILED)) == VIRTIO_CONFIG_S_DRIVER_OK;
+}
+
+static void raise_irq(struct mmio *t, uint32_t why)
+{
+	t->isr |= why;
+	signal_fd(t->irq_fd);
+}
+
+static void host_interrupt(struct vdev *v)
+{
+	raise_irq(container_of(v->host, struct mmio, host), VIRTIO_MMIO_INT_VRING);
+}
+
+static void host_config_changed(struct vdev *v)
+{
+	struct mmio *t = container_of(v->host, struct mmio, host);
+
+	t->generation++;
+	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		raise_irq(t, VIRTIO_MMIO_INT_CONFIG);
+}
+
+/* 2.1.2: the device says that it cannot go on, and tells a running driver. */
+static void host_fault(struct vdev *v)
+{
+	struct mmio *t = container_of(v->host, struct mmio, host);
+
+	if (t->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return; /* counted and told */
+	t->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	t->faults++;
+	log_guest("event=guest_fault device=%s id=%s faults=%llu", v->ops->name, v->id,
+		(unsigned long long)t->faults);
+	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		raise_irq(t, VIRTIO_MMIO_INT_CONFIG);
+}
+
+static void on_kick(void *self, uint32_t events)
+{
+	struct kick *k = self;
+	struct mmio *t = k->t;
+	eventfd_t n;
+	int r;
+
+	(void)events;
+	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
+	/* guest: a kick before DRIVER_OK, after a fault or of an unready queue */
+	if (t->paused || !is_live(t) || !t->dev->queue[k->q].ready)
+		return;
+	r = t->dev->ops->kick(t->dev, k->q);
+	if (r < 0)
+		host_fault(t->dev);
+	else if (r > 0)
+		signal_fd(k->source.fd);
+}
+
+/* As if power had just come on, with nothing in flight. */
+static void clear(struct mmio *t)
+{
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
+		queue_reset(&t->dev->queue[q]);
+	t->dev->acked = 0;
+	t->status = t->isr = 0;
+	t->device_features_sel = t->driver_features_sel = t->queue_sel = 0;
+	t->driver_features = 0;
+}
+
+static void reset(struct mmio *t)
+{
+	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		t->dev->ops->drain(t->dev);
+	clear(t);
+}
+
+static uint64_t offered(const struct mmio *t)
+{
+	return t->dev->features | TRANSPORT_FEATURES;
+}
+
+static bool features_ok(const struct mmio *t)
+{
+	/* guest: features that were not offered, or a legacy driver */
+	return (t->driver_features & ~offered(t)) == 0 &&
+		(t->driver_features >> VIRTIO_F_VERSION_1 & 1);
+}
+
+/* Checks the rings and lets the device run. 0 or -EPROTO. */
+static int start(struct mmio *t)
+{
+	struct vdev *v = t->dev;
+
+	for (unsigned q = 0; q < v->ops->n_queues; q++) {
+		int r;
+
+		if (!v->queue[q].ready)
+			continue;
+		r = queue_start(&v->queue[q], t->mem,
+			vdev_has(v, VIRTIO_RING_F_EVENT_IDX),
+			vdev_has(v, VIRTIO_RING_F_INDIRECT_DESC));
+		if (r < 0)
+			return r;
+	}
+	v->ops->start(v);
+	return 0;
+}
+
+/* Sets one more status bit, in the order of 3.1.1, if the device agrees. */
+static bool advance(struct mmio *t, uint32_t bit)
+{
+	if (bit == VIRTIO_CONFIG_S_FEATURES_OK) {
+		if (!features_ok(t))
+			return false;
+		t->dev->acked = t->driver_features;
+	}
+	t->status |= bit;
+	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && start(t) < 0)
+		host_fault(t->dev);
+	return true;
+}
+
+static void write_status(struct mmio *t, uint32_t value)
+{
+	static const uint32_t order[] = { VIRTIO_CONFIG_S_ACKNOWLEDGE,
+		VIRTIO_CONFIG_S_DRIVER, VIRTIO_CONFIG_S_FEATURES_OK,
+		VIRTIO_CONFIG_S_DRIVER_OK };
+
+	if (value == 0) {
+		reset(t);
+		return;
+	}
+	/* guest: only a reset takes bits back (2.1.1); NEEDS_RESET is the device's own
+	 */
+	if (t->status & ~value & ~(uint32_t)VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	if (value & VIRTIO_CONFIG_S_FAILED)
+		t->status |= VIRTIO_CONFIG_S_FAILED;
+	if (t->status & (VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET))
+		return; /* guest: nothing but a reset leads on from here */
+	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
+		if (t->status & order[i])
+			continue;
+		if (!(value & order[i]) || !advance(t, order[i]))
+			return; /* guest: no step can be left out */
+	}
+}
+
+/* The queue that QueueSel names, or NULL. */
+static struct queue *selected(struct mmio *t)
+{
+	return t->queue_sel < t->dev->ops->n_queues ? &t->dev->queue[t->queue_sel]
+						    : NULL;
+}
+
+static void set_low(gpa_t *p, uint32_t value)
+{
+	*p = (*p & ~(gpa_t)UINT32_MAX) | value;
+}
+
+static void set_high(gpa_t *p, uint32_t value)
+{
+	*p = (*p & UINT32_MAX) | (gpa_t)value << 32;
+}
+
+static void write_queue(struct mmio *t, uint64_t at, uint32_t value)
+{
+	struct queue *q = selected(t);
+	uint32_t setting_up = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+		VIRTIO_CONFIG_S_FEATURES_OK;
+
+	/* guest: a queue in use does not change, nor one that does not exist (4.2.2.2)
+	 */
+	if (!q || t->status != setting_up ||
+		(q->ready && at != VIRTIO_MMIO_QUEUE_READY))
+		return;
+	switch (at) {
+	case VIRTIO_MMIO_QUEUE_NUM:
+		/* guest: what does not fit is 0, which queue_start refuses */
+		q->size = (uint16_t)(value <= QUEUE_SIZE_MAX ? value : 0);
+		break;
+	case VIRTIO_MMIO_QUEUE_READY:
+		q->ready = value & 1;
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_LOW:
+		set_low(&q->desc_gpa, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+		set_high(&q->desc_gpa, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+		set_low(&q->avail_gpa, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+		set_high(&q->avail_gpa, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_LOW:
+		set_low(&q->used_gpa, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_HIGH:
+		set_high(&q->used_gpa, value);
+		break;
+	}
+}
+
+static void write_driver_features(struct mmio *t, uint32_t value)
+{
+	uint32_t negotiating = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+
+	/* guest: features stand once FEATURES_OK is set (3.1.1) */
+	if (t->status != negotiating)
+		return;
+	if (t->driver_features_sel == 0)
+		set_low(&t->driver_features, value);
+	else if (t->driver_features_sel == 1)
+		set_high(&t->driver_features, value);
+}
+
+static void write_register(struct mmio *t, uint64_t at, uint32_t value)
+{
+	switch (at) {
+	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
+		t->device_features_sel = value;
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES:
+		write_driver_features(t, value);
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
+		t->driver_features_sel = value;
+		break;
+	case VIRTIO_MMIO_QUEUE_SEL:
+		t->queue_sel = value;
+		break;
+	case VIRTIO_MMIO_QUEUE_NOTIFY:
+		if (value <
+			t->dev->ops->n_queues) /* guest: a queue that is not there */
+			signal_fd(t->kick[value].source.fd);
+		break;
+	case VIRTIO_MMIO_INTERRUPT_ACK:
+		t->isr &= ~value;
+		break;
+	case VIRTIO_MMIO_STATUS:
+		write_status(t, value);
+		break;
+	default:
+		write_queue(t, at, value);
+		break;
+	}
+}
+
+static uint32_t read_device_features(const struct mmio *t)
+{
+	if (t->device_features_sel > 1)
+		return 0;
+	return (uint32_t)(offered(t) >> (32 * t->device_features_sel));
+}
+
+static uint32_t read_register(struct mmio *t, uint64_t at)
+{
+	const struct queue *q = selected(t);
+
+	switch (at) {
+	case VIRTIO_MMIO_MAGIC_VALUE:
+		return MMIO_MAGIC;
+	case VIRTIO_MMIO_VERSION:
+		return MMIO_VERSION;
+	case VIRTIO_MMIO_DEVICE_ID:
+		return t->dev->ops->id;
+	case VIRTIO_MMIO_VENDOR_ID:
+		return MMIO_VENDOR;
+	case VIRTIO_MMIO_DEVICE_FEATURES:
+		return read_device_features(t);
+	case VIRTIO_MMIO_QUEUE_NUM_MAX:
+		return q ? QUEUE_SIZE_MAX : 0;
+	case VIRTIO_MMIO_QUEUE_READY:
+		return q && q->ready;
+	case VIRTIO_MMIO_INTERRUPT_STATUS:
+		return t->isr;
+	case VIRTIO_MMIO_STATUS:
+		return t->status;
+	case VIRTIO_MMIO_SHM_LEN_LOW: /* no shared memory: a length of -1 (4.2.2) */
+	case VIRTIO_MMIO_SHM_LEN_HIGH:
+	case VIRTIO_MMIO_SHM_BASE_LOW:
+	case VIRTIO_MMIO_SHM_BASE_HIGH:
+		return UINT32_MAX;
+	case VIRTIO_MMIO_CONFIG_GENERATION:
+		return t->generation;
+	case MMIO_QUEUE_RESET:
+	default: /* write-only or not there */
+		return 0;
+	}
+}
+
+/* guest: a control register answers to whole, aligned accesses only (4.2.2.2) */
+static bool is_whole(uint64_t at, size_t n)
+{
+	return n == sizeof(uint32_t) && at % sizeof(uint32_t) == 0;
+}
+
+static void bus_read_page(void *self, uint64_t at, void *data, size_t n)
+{
+	struct mmio *t = self;
+
+	memset(data, 0, n);
+	if (at >= VIRTIO_MMIO_CONFIG) {
+		at -= VIRTIO_MMIO_CONFIG;
+		/* guest: past the configuration there are zeroes */
+		if (at < t->dev->config_len)
+			memcpy(data, t->dev->config + at,
+				MIN(n, t->dev->config_len - at));
+	} else if (is_whole(at, n)) {
+		uint32_t value = htole32(read_register(t, at));
+
+		memcpy(data, &value, sizeof(value));
+	}
+}
+
+static void bus_write_page(void *self, uint64_t at, const void *data, size_t n)
+{
+	uint32_t value;
+
+	/* The configuration is read-only for all devices here. */
+	if (at >= VIRTIO_MMIO_CONFIG || !is_whole(at, n))
+		return;
+	memcpy(&value, data, sizeof(value));
+	write_register(self, at, le32toh(value));
+}
+
+const struct bus_ops *mmio_bus_ops(void)
+{
+	static const struct bus_ops ops = {
+		.name = "virtio-mmio",
+		.read = bus_read_page,
+		.write = bus_write_page,
+	};
+
+	return &ops;
+}
+
+static void destroy_vdev(struct vdev *v)
+{
+	if (v)
+		v->ops->destroy(v);
+}
+DEFINE_AUTO(struct vdev *, destroy_vdev);
+
+static int add_kicks(struct mmio *t)
+{
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
+		struct kick *k = &t->kick[q];
+		int r;
+
+		k->source.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (k->source.fd < 0)
+			return -errno;
+		r = loop_add(t->loop, &k->source, EPOLLIN);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
+	struct mmio **out, struct err *e)
+{
+	AUTO(destroy_vdev) struct vdev *owned = dev;
+	AUTO(mmio_destroy) struct mmio *t = calloc(1, sizeof(*t));
+	int r;
+
+	assert(dev->ops->n_queues <= VDEV_QUEUES_MAX &&
+		dev->config_len <= VDEV_CONFIG_MAX);
+	if (!t)
+		return err_code(e, -ENOMEM, "%s '%s'", dev->ops->name, dev->id);
+	t->host = (struct vdev_host){ host_interrupt, host_config_changed, host_fault };
+	dev->host = &t->host;
+	t->dev = TAKE(owned);
+	t->mem = mem;
+	t->loop = loop;
+	for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
+		t->kick[q] = (struct kick){ { -1, on_kick, &t->kick[q] }, t, q };
+	t->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = t->irq_fd < 0 ? -errno : add_kicks(t);
+	if (r < 0)
+		return err_code(
+			e, r, "eventfds of %s '%s'", t->dev->ops->name, t->dev->id);
+	*out = TAKE(t);
+	return 0;
+}
+
+void mmio_destroy(struct mmio *t)
+{
+	if (!t)
+		return;
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
+		if (t->kick[q].source.fd < 0)
+			continue;
+		loop_remove(t->loop, &t->kick[q].source);
+		close_fd(t->kick[q].source.fd);
+	}
+	reset(t);
+	close_fd(t->irq_fd);
+	destroy_vdev(t->dev);
+	free(t);
+}
+
+struct vdev *mmio_vdev(struct mmio *t)
+{
+	return t->dev;
+}
+
+int mmio_kick_fd(const struct mmio *t, unsigned q)
+{
+	assert(q < t->dev->ops->n_queues);
+	return t->kick[q].source.fd;
+}
+
+int mmio_irq_fd(const struct mmio *t)
+{
+	return t->irq_fd;
+}
+
+uint64_t mmio_faults(const struct mmio *t)
+{
+	return t->faults;
+}
+
+void mmio_pause(struct mmio *t)
+{
+	t->paused = true;
+	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		t->dev->ops->drain(t->dev);
+}
+
+void mmio_resume(struct mmio *t)
+{
+	t->paused = false;
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
+		if (t->dev->queue[q].ready)
+			signal_fd(t->kick[q].source.fd);
+	if (t->isr != 0)
+		signal_fd(t->irq_fd); /* an edge that a snapshot may have swallowed */
+}
+
+/* Whether a loaded status is one that write_status and host_fault can lead to. */
+static bool is_status(uint32_t status)
+{
+	uint32_t steps = status &
+		~(uint32_t)(VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET);
+
+	return steps == 0 || steps == VIRTIO_CONFIG_S_ACKNOWLEDGE ||
+		steps == (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER) ||
+		steps ==
+		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			VIRTIO_CONFIG_S_FEATURES_OK) ||
+		steps ==
+		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void snap_registers(struct mmio *t, struct snap *s)
+{
+	uint32_t id = t->dev->ops->id;
+
+	snap_u32(s, &id);
+	snap_u32(s, &t->status);
+	snap_u32(s, &t->isr);
+	snap_u32(s, &t->generation);
+	snap_u32(s, &t->device_features_sel);
+	snap_u32(s, &t->driver_features_sel);
+	snap_u32(s, &t->queue_sel);
+	snap_u64(s, &t->driver_features);
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
+		queue_snap(&t->dev->queue[q], s);
+	if (!s->loading || s->error != 0)
+		return;
+	if (id != t->dev->ops->id || !is_status(t->status) ||
+		((t->status & VIRTIO_CONFIG_S_FEATURES_OK) && !features_ok(t)))
+		s->error = -EBADMSG;
+	else if (t->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		t->dev->acked = t->driver_features;
+}
+
+int mmio_snap(struct mmio *t, struct snap *s)
+{
+	int r;
+
+	assert(t->paused);
+	if (s->loading)
+		reset(t);
+	(void)snap_begin(s, "VMIO", 1); /* one version so far */
+	snap_registers(t, s);
+	r = t->dev->ops->snap(t->dev, s);
+	snap_end(s);
+	r = snap_check(s, r == 0);
+	if (s->loading && r == 0 && is_live(t))
+		r = snap_check(s, start(t) == 0);
+	if (s->loading && r < 0)
+		clear(t);
+	return r;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio: what a device is to the transport, and the transport to a device. A device is
+ * one struct vdev_ops and one private struct with a struct vdev in it; it sets features
+ * and config, serves queues, and never sees a register. All ops and callbacks run with
+ * the device lock held.
+ */
+#ifndef HUSK_VIRTIO_H
+#define HUSK_VIRTIO_H
+
+#include <string.h>
+
+#include "virtio/queue.h"
+#include "vmm/base/base.h"
+#include "vmm/base/err.h"
+#include "vmm/core/snap.h"
+
+enum { VDEV_QUEUES_MAX = 3, VDEV_CONFIG_MAX = 64, VDEV_ID_MAX = 64 };
+
+struct vdev;
+
+struct vdev_ops {
+	const char *name;
+	uint32_t id; /* VIRTIO_ID_… (virtio 1.2, 5) */
+	unsigned n_queues;
+
+	/* The driver is ready (DRIVER_OK): features in v->acked, rings checked. Also
+	 * the last step of a load, after snap. */
+	void (*start)(struct vdev *v);
+	/* Queue q has work, perhaps: 0, or 1 when it stopped with work left and is to
+	 * be called again in the loop's next turn, or -EPROTO for a guest fault. */
+	int (*kick)(struct vdev *v, unsigned q);
+	/* Finish what is in flight, then be still until start or kick: for reset and
+	 * snapshots. May come twice, or without a start. */
+	void (*drain)(struct vdev *v);
+	/* One field list in a section of its own, both directions; ends in snap_check.
+	 * May call vdev_config_changed when what it loads no longer fits the host. */
+	int (*snap)(struct vdev *v, struct snap *s);
+	/* Frees a device, half-built ones too. */
+	void (*destroy)(struct vdev *v);
+};
+
+/* What the transport does for a device. */
+struct vdev_host {
+	void (*interrupt)(struct vdev *v); /* used buffers */
+	void (*config_changed)(struct vdev *v);
+	void (*fault)(struct vdev *v);
+};
+
+struct vdev {
+	const struct vdev_ops *ops;
+	const struct vdev_host *host; /* NULL until a transport takes the device */
+	char id[VDEV_ID_MAX + 1]; /* the drive's or interface's name */
+	uint64_t features; /* offered: the transport adds its own */
+	uint64_t acked; /* accepted by the driver; valid from start */
+	uint8_t config[VDEV_CONFIG_MAX]; /* little-endian, read-only for the driver */
+	size_t config_len;
+	struct queue queue[VDEV_QUEUES_MAX];
+};
+
+/* Sets what a constructor knows first. id: borrowed for the call. A name longer than
+ * VDEV_ID_MAX is refused. */
+MUST_CHECK static inline int vdev_init(
+	struct vdev *v, const struct vdev_ops *ops, const char *id, struct err *e)
+{
+	v->ops = ops;
+	if (strlen(id) > VDEV_ID_MAX)
+		return err_bad(
+			e, "%s: a name of more than %d bytes", ops->name, VDEV_ID_MAX);
+	strcpy(v->id, id);
+	return 0;
+}
+
+static inline bool vdev_has(const struct vdev *v, unsigned feature)
+{
+	return v->acked >> feature & 1;
+}
+
+/* Interrupts the driver, if it wants that, for what was pushed to queue q. */
+static inline void vdev_notify(struct vdev *v, unsigned q)
+{
+	if (queue_should_notify(&v->queue[q]))
+		v->host->interrupt(v);
+}
+
+/* The device changed v->config: bumps the generation, interrupts the driver. */
+static inline void vdev_config_changed(struct vdev *v)
+{
+	v->host->config_changed(v);
+}
+
+/* A guest fault found outside kick: as if kick had returned -EPROTO. */
+static inline void vdev_fault(struct vdev *v)
+{
+	v->host->fault(v);
+}
+
+#endif
