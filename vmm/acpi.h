@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * acpi: the smallest set of ACPI tables (6.4) by which a distribution kernel finds the
+ * same machine as the MP table describes: RSDP, XSDT, hardware-reduced FADT, MADT, and
+ * a DSDT with the virtio-mmio devices, VMGenID and its event device.
+ */
+#ifndef HUSK_ACPI_H
+#define HUSK_ACPI_H
+
+#include "vmm/boot_x86.h"
+#include "vmm/core/guest_mem.h"
+
+/* Writes the tables for plan's vCPUs and devices at X86_ACPI_GPA, the RSDP first. 0,
+ * -EFAULT when memory is too small, -ENOSPC when the tables do not fit into a page. */
+MUST_CHECK int acpi_write(struct guest_mem *mem, const struct boot_plan *plan);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio/virtio.h"
+
+void boot_cfg_fini(struct boot_cfg *c)
+{
+	free(c->kernel_image_path);
+	free(c->initrd_path);
+	free(c->boot_args);
+	*c = (struct boot_cfg){ 0 };
+}
+
+void drive_cfg_fini(struct drive_cfg *c)
+{
+	free(c->drive_id);
+	free(c->path_on_host);
+	free(c->partuuid);
+	*c = (struct drive_cfg){ 0 };
+}
+
+void serial_cfg_fini(struct serial_cfg *c)
+{
+	free(c->serial_out_path);
+	*c = (struct serial_cfg){ 0 };
+}
+
+int config_check_machine(const struct machine_cfg *c, struct err *e)
+{
+	uint64_t bytes;
+
+	if (c->vcpu_count < 1 || c->vcpu_count > VCPU_COUNT_MAX)
+		return err_bad(e, "vcpu_count %u is not in 1 to %d", c->vcpu_count,
+			VCPU_COUNT_MAX);
+	if (c->smt && c->vcpu_count != 1 && c->vcpu_count % 2 != 0)
+		return err_bad(e, "vcpu_count %u is odd: with smt it is 1 or even",
+			c->vcpu_count);
+	if (c->mem_size_mib == 0 || !mul_ok(c->mem_size_mib, MIB, &bytes) ||
+		bytes > UINT64_MAX / 2)
+		return err_bad(e, "mem_size_mib %llu is not a possible size",
+			(unsigned long long)c->mem_size_mib);
+	if (c->huge_pages != GUEST_PAGES_NONE && c->mem_size_mib % 2 != 0)
+		return err_bad(e,
+			"mem_size_mib %llu is odd: with huge_pages it is a multiple of 2",
+			(unsigned long long)c->mem_size_mib);
+	return 0;
+}
+
+/* Letters, digits and '_': what an id in a path may hold. */
+static bool is_device_id(const char *id)
+{
+	size_t n = strlen(id);
+
+	return n > 0 && n <= VDEV_ID_MAX &&
+		strspn(id,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+		n;
+}
+
+int config_check_drive(const struct drive_cfg *c, struct err *e)
+{
+	if (!is_device_id(c->drive_id))
+		return err_bad(e,
+			"drive_id '%.80s' is not 1 to %d letters, digits or '_'",
+			c->drive_id, VDEV_ID_MAX);
+	if (!c->path_on_host)
+		return err_bad(e, "drive '%s': path_on_host is missing", c->drive_id);
+	return 0;
+}
+
+int config_check_instance_id(const char *id, struct err *e)
+{
+	size_t n = strlen(id);
+
+	if (n < 1 || n > 64 ||
+		strspn(id,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") !=
+			n)
+		return err_bad(
+			e, "id '%.80s' is not 1 to 64 letters, digits or '-'", id);
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config: the settings of a machine, as the API and the config file give them
+ * (contract, section 3). Pure data; strings belong to the struct. The json field tables
+ * have checked types and ranges; config_check_* say what a field alone cannot.
+ */
+#ifndef HUSK_CONFIG_H
+#define HUSK_CONFIG_H
+
+#include "vmm/base/base.h"
+#include "vmm/base/err.h"
+#include "vmm/core/guest_mem.h"
+#include "vmm/x86.h"
+
+enum { VCPU_COUNT_MAX = X86_VCPUS_MAX };
+
+enum cpu_template { CPU_TEMPLATE_NONE };
+
+struct machine_cfg {
+	uint32_t vcpu_count;
+	uint64_t mem_size_mib;
+	bool smt;
+	bool track_dirty_pages;
+	uint32_t huge_pages; /* enum guest_pages */
+	uint32_t cpu_template; /* enum cpu_template */
+};
+
+#define MACHINE_CFG_DEFAULT                          \
+	(struct machine_cfg)                         \
+	{                                            \
+		.vcpu_count = 1, .mem_size_mib = 128 \
+	}
+
+struct boot_cfg {
+	char *kernel_image_path;
+	char *initrd_path; /* or NULL */
+	char *boot_args; /* NULL: BOOT_ARGS_DEFAULT */
+	bool share_kernel; /* husk's own: KERNEL_MAP, see kernel_image.h */
+};
+
+#define BOOT_ARGS_DEFAULT                                                    \
+	"reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux " \
+	"i8042.dumbkbd swiotlb=noforce"
+
+enum cache_type { CACHE_UNSAFE, CACHE_WRITEBACK };
+enum io_engine { IO_SYNC };
+
+struct drive_cfg {
+	char *drive_id;
+	char *path_on_host;
+	bool is_root_device;
+	bool is_read_only;
+	char *partuuid; /* or NULL */
+	uint32_t cache_type; /* enum cache_type */
+	uint32_t io_engine; /* enum io_engine */
+};
+
+struct serial_cfg {
+	char *serial_out_path; /* NULL: stdin and stdout */
+};
+
+void boot_cfg_fini(struct boot_cfg *c);
+void drive_cfg_fini(struct drive_cfg *c);
+void serial_cfg_fini(struct serial_cfg *c);
+
+/* -EINVAL with text that names the member, its value and the reason. */
+MUST_CHECK int config_check_machine(const struct machine_cfg *c, struct err *e);
+MUST_CHECK int config_check_drive(const struct drive_cfg *c, struct err *e);
+
+/* An instance id: 1 to 64 characters, alphanumeric or '-'. */
+MUST_CHECK int config_check_instance_id(const char *id, struct err *e);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/device_list.h"
+
+int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *kvm,
+	struct guest_mem *mem, struct loop *loop, void (*reset)(void *self), void *self,
+	struct err *e)
+{
+	*d = (struct device_list){ .kvm = kvm, .mem = mem, .loop = loop };
+	bus_init(&d->ports, lock);
+	bus_init(&d->mmio, lock);
+	i8042_init(&d->i8042, reset, self);
+	return bus_add(
+		&d->ports, X86_I8042_PORT, I8042_PORTS, i8042_bus_ops(), &d->i8042, e);
+}
+
+void device_list_fini(struct device_list *d)
+{
+	while (d->n_virtio > 0)
+		mmio_destroy(d->virtio[--d->n_virtio]);
+	serial_destroy(d->serial);
+	d->serial = NULL;
+}
+
+int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
+	uint64_t started_us, struct err *e)
+{
+	d->boot_timer = (struct boot_timer){ phases, started_us };
+	return bus_add(&d->mmio, X86_BOOT_TIMER_GPA, BOOT_TIMER_BYTES,
+		boot_timer_bus_ops(), &d->boot_timer, e);
+}
+
+int device_list_add_serial(struct device_list *d, int in_fd, int out_fd, struct err *e)
+{
+	int r = serial_create(d->loop, in_fd, out_fd, &d->serial, e);
+
+	if (r == 0)
+		r = bus_add(&d->ports, X86_COM1_PORT, SERIAL_PORTS, serial_bus_ops(),
+			d->serial, e);
+	if (r == 0)
+		r = kvm_add_irqfd(d->kvm, serial_irq_fd(d->serial), X86_COM1_GSI, e);
+	return r;
+}
+
+/* Kicks without a way through husk, and interrupts without one back. */
+static int bind_to_kvm(struct device_list *d, const struct mmio *t, unsigned n_queues,
+	const struct boot_device *at, struct err *e)
+{
+	int r = kvm_add_irqfd(d->kvm, mmio_irq_fd(t), at->gsi, e);
+
+	for (unsigned q = 0; r == 0 && q < n_queues; q++)
+		r = kvm_add_ioeventfd(d->kvm, mmio_kick_fd(t, q),
+			at->start + MMIO_NOTIFY_OFFSET, q, e);
+	return r;
+}
+
+int device_list_add_virtio(struct device_list *d, struct vdev *dev, struct err *e)
+{
+	unsigned i = d->n_virtio, n_queues = dev->ops->n_queues;
+	struct boot_device at = {
+		.start = X86_MMIO_GPA + (gpa_t)i * MMIO_BYTES,
+		.len = MMIO_BYTES,
+		.gsi = X86_DEVICE_GSI_FIRST + i,
+	};
+	AUTO(mmio_destroy) struct mmio *t = NULL;
+	int r;
+
+	if (i == VIRTIO_DEVICES_MAX) {
+		dev->ops->destroy(dev);
+		return err_bad(e, "more than %d virtio devices", VIRTIO_DEVICES_MAX);
+	}
+	r = mmio_create(dev, d->mem, d->loop, &t, e);
+	if (r == 0)
+		r = bus_add(&d->mmio, at.start, at.len, mmio_bus_ops(), t, e);
+	if (r == 0)
+		r = bind_to_kvm(d, t, n_queues, &at, e);
+	if (r < 0)
+		return r;
+	d->place[i] = at;
+	d->virtio[i] = TAKE(t);
+	d->n_virtio++;
+	return 0;
+}
+
+uint64_t device_list_faults(const struct device_list *d)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < d->n_virtio; i++)
+		sum += mmio_faults(d->virtio[i]);
+	return sum;
+}

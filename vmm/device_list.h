@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * device_list: every device of a machine, where it answers and how it interrupts. The
+ * list decides the address layout and drives creation and teardown; its order is the
+ * order of addresses and interrupt lines. Built by the machine's thread before the
+ * vCPUs run.
+ */
+#ifndef HUSK_DEVICE_LIST_H
+#define HUSK_DEVICE_LIST_H
+
+#include "virtio/mmio.h"
+#include "vmm/boot_timer.h"
+#include "vmm/core/bus.h"
+#include "vmm/core/kvm.h"
+#include "vmm/i8042.h"
+#include "vmm/serial.h"
+#include "vmm/x86.h"
+
+enum { VIRTIO_DEVICES_MAX = X86_DEVICE_GSI_LAST - X86_DEVICE_GSI_FIRST + 1 };
+
+struct device_list {
+	struct bus ports, mmio;
+	struct kvm *kvm; /* borrowed, as are the next two */
+	struct guest_mem *mem;
+	struct loop *loop;
+	struct i8042 i8042;
+	struct boot_timer boot_timer;
+	struct serial *serial; /* or NULL */
+	unsigned n_virtio;
+	struct mmio *virtio[VIRTIO_DEVICES_MAX];
+	struct boot_device place[VIRTIO_DEVICES_MAX]; /* of virtio[i] */
+};
+
+/* What every machine has: an i8042, whose reset command calls `reset`. */
+MUST_CHECK int device_list_init(struct device_list *d, pthread_mutex_t *lock,
+	struct kvm *kvm, struct guest_mem *mem, struct loop *loop,
+	void (*reset)(void *self), void *self, struct err *e);
+/* Destroys all devices. A zeroed list is fine. */
+void device_list_fini(struct device_list *d);
+
+MUST_CHECK int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
+	uint64_t started_us, struct err *e);
+MUST_CHECK int device_list_add_serial(
+	struct device_list *d, int in_fd, int out_fd, struct err *e);
+
+/* Places a virtio device at the next page and interrupt line; takes it over, also on
+ * failure. */
+MUST_CHECK int device_list_add_virtio(
+	struct device_list *d, struct vdev *dev, struct err *e);
+
+/* Guest faults of all virtio devices so far. */
+uint64_t device_list_faults(const struct device_list *d);
+
+#endif

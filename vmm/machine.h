@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * machine: one microVM: its settings, its states, its devices and vCPUs. The only door
+ * that the API and main use. Everything here is called on the loop's thread; vCPU
+ * threads reach the machine through the buses alone.
+ *
+ * Order: create, settings in any order, start, and when env.ended has been called (or a
+ * signal came): stop, destroy.
+ */
+#ifndef HUSK_MACHINE_H
+#define HUSK_MACHINE_H
+
+#include <pthread.h>
+
+#include "vmm/base/loop.h"
+#include "vmm/config.h"
+#include "vmm/metrics.h"
+
+struct machine;
+
+struct machine_env {
+	struct loop *loop; /* borrowed, as are the next two */
+	pthread_mutex_t *lock; /* the device lock, which the loop holds for callbacks */
+	struct phases *phases;
+	bool boot_timer; /* the guest has the page that reports its init */
+	/* Called on the loop's thread when the guest has ended; see
+	 * machine_exit_status. */
+	void (*ended)(void *self);
+	void *self;
+};
+
+MUST_CHECK int machine_create(
+	const struct machine_env *env, struct machine **out, struct err *e);
+/* Stops it first: not with the device lock held. */
+void machine_destroy(struct machine *m);
+DEFINE_AUTO(struct machine *, machine_destroy);
+
+/* Settings, before the start. Each replaces what was set before, or on failure returns
+ * -errno with text and leaves that as it was. The cfg's strings are taken over (and the
+ * cfg zeroed) on success only. Files are opened now. */
+MUST_CHECK int machine_set_config(
+	struct machine *m, const struct machine_cfg *cfg, struct err *e);
+MUST_CHECK int machine_set_boot_source(
+	struct machine *m, struct boot_cfg *cfg, struct err *e);
+MUST_CHECK int machine_put_drive(
+	struct machine *m, struct drive_cfg *cfg, struct err *e);
+MUST_CHECK int machine_set_serial(
+	struct machine *m, struct serial_cfg *cfg, struct err *e);
+
+/* Builds the microVM and lets its vCPUs go. On failure everything built is gone again,
+ * the settings stay, and another start is legal. Not with the device lock held, since
+ * vCPUs that ran are stopped then. */
+MUST_CHECK int machine_start(struct machine *m, struct err *e);
+
+/* Takes the vCPUs out of the guest for good. Not with the device lock held. */
+void machine_stop(struct machine *m);
+
+/* After env.ended: 0 when the guest reset itself, 1 for a triple fault or a failure. */
+int machine_exit_status(const struct machine *m);
+
+/* Writes one line of metrics to fd. 0 or -errno. */
+MUST_CHECK int machine_write_metrics(struct machine *m, int fd);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vcpu: the run loop. A vCPU is taken out of the guest by a signal whose handler sets
+ * immediate_exit, so that none can be lost between the check and KVM_RUN.
+ */
+#include "vmm/vcpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "vmm/base/log.h"
+
+struct vcpu {
+	int fd;
+	unsigned index;
+	struct kvm_run *run; /* shared with KVM */
+	size_t run_bytes;
+	struct vcpu_env env;
+	struct vcpu_counts counts;
+	char name[16];
+	pthread_t thread;
+	bool started;
+	bool stop; /* set by vcpu_stop, atomically */
+};
+
+/* The run area of the vCPU that this thread runs, for the signal handler. */
+static _Thread_local struct kvm_run *this_run;
+
+#define VCPU_SIGNAL SIGRTMIN
+
+/* Enough for a log line; the default of 8 MiB would get a huge page, zeroed at the
+ * start. */
+enum { VCPU_STACK_BYTES = 128 * 1024 };
+
+static void leave_guest(int sig)
+{
+	(void)sig;
+	if (this_run)
+		this_run->immediate_exit = 1;
+}
+
+int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env *env,
+	struct vcpu **out, struct err *e)
+{
+	AUTO(vcpu_destroy) struct vcpu *v = calloc(1, sizeof(*v));
+	void *run;
+
+	if (!v)
+		return err_code(e, -ENOMEM, "vCPU %u", index);
+	v->index = index;
+	v->env = *env;
+	v->run_bytes = k->run_bytes;
+	(void)snprintf(v->name, sizeof(v->name), "fc_vcpu %u", index % 1000);
+	v->fd = kvm_create_vcpu(k, index, e);
+	if (v->fd < 0)
+		return v->fd;
+	run = mmap(NULL, v->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (run == MAP_FAILED)
+		return err_sys(e, "cannot map the run area of vCPU %u", index);
+	v->run = run;
+	*out = TAKE(v);
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (!v)
+		return;
+	vcpu_stop(v);
+	if (v->run)
+		(void)munmap(v->run, v->run_bytes);
+	close_fd(v->fd);
+	free(v);
+}
+
+int vcpu_fd(const struct vcpu *v)
+{
+	return v->fd;
+}
+
+const struct vcpu_counts *vcpu_counts(const struct vcpu *v)
+{
+	return &v->counts;
+}
+
+static void count(struct vcpu *v, enum vcpu_exit x)
+{
+	uint64_t n = __atomic_load_n(&v->counts.exits[x], __ATOMIC_RELAXED);
+
+	__atomic_store_n(&v->counts.exits[x], n + 1, __ATOMIC_RELAXED);
+}
+
+/* A port access, which for string instructions is several at one port. */
+static void serve_port(struct vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)v->run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		if (run->io.direction == KVM_EXIT_IO_IN)
+			(void)bus_read(v->env.ports, run->io.port, data, run->io.size);
+		else
+			(void)bus_write(v->env.ports, run->io.port, data, run->io.size);
+	}
+	count(v, run->io.direction == KVM_EXIT_IO_IN ? EXIT_IO_IN : EXIT_IO_OUT);
+}
+
+static void serve_mmio(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+
+	if (run->mmio.is_write)
+		(void)bus_write(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
+			run->mmio.len);
+	else
+		(void)bus_read(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
+			run->mmio.len);
+	count(v, run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ);
+}
+
+static void end(struct vcpu *v, enum vcpu_end how, const char *why)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "vCPU %u: %s", v->index, why);
+	if (how == VCPU_END_FAILURE)
+		__atomic_store_n(
+			&v->counts.failures, v->counts.failures + 1, __ATOMIC_RELAXED);
+	v->env.ended(v->env.self, how, text);
+}
+
+/* Serves what KVM_RUN came back with; false when the vCPU has ended. */
+static bool serve_exit(struct vcpu *v)
+{
+	char text[128];
+
+	switch (v->run->exit_reason) {
+	case KVM_EXIT_IO:
+		serve_port(v);
+		return true;
+	case KVM_EXIT_MMIO:
+		serve_mmio(v);
+		return true;
+	case KVM_EXIT_HLT: /* only where KVM has no interrupt controller of its own */
+		count(v, EXIT_HLT);
+		return true;
+	case KVM_EXIT_INTR:
+		count(v, EXIT_INTERRUPTED);
+		return true;
+	case KVM_EXIT_SHUTDOWN:
+		count(v, EXIT_SHUTDOWN);
+		end(v, VCPU_END_TRIPLE_FAULT, "triple fault");
+		return false;
+	case KVM_EXIT_SYSTEM_EVENT:
+		count(v, EXIT_OTHER);
+		end(v, VCPU_END_RESET, "system event");
+		return false;
+	case KVM_EXIT_FAIL_ENTRY:
+		(void)snprintf(text, sizeof(text),
+			"the processor refuses to enter: %#llx",
+			(unsigned long long)
+				v->run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		(void)snprintf(text, sizeof(text), "KVM internal error %u",
+			v->run->internal.suberror);
+		break;
+	default:
+		(void)snprintf(
+			text, sizeof(text), "unknown exit %u", v->run->exit_reason);
+		break;
+	}
+	count(v, EXIT_OTHER);
+	end(v, VCPU_END_FAILURE, text);
+	return false;
+}
+
+/* Lets VCPU_SIGNAL in, which husk's launcher may have left blocked. */
+static void unblock_signal(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, VCPU_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* arguments are right */
+}
+
+static void *run_vcpu(void *arg)
+{
+	struct vcpu *v = arg;
+	char text[64];
+	bool go_on = true;
+
+	log_set_thread(v->name);
+	(void)pthread_setname_np(pthread_self(), v->name); /* cosmetic */
+	this_run = v->run;
+	unblock_signal();
+	if (v->index == 0)
+		phase_mark(v->env.phases, PHASE_FIRST_RUN);
+	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
+			go_on = serve_exit(v);
+			continue;
+		}
+		if (errno == EINTR || errno == EAGAIN) {
+			v->run->immediate_exit = 0;
+			count(v, EXIT_INTERRUPTED);
+			continue;
+		}
+		(void)snprintf(
+			text, sizeof(text), "KVM_RUN: %s", strerrorname_np(errno));
+		end(v, VCPU_END_FAILURE, text);
+		go_on = false;
+	}
+	this_run = NULL;
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *v, struct err *e)
+{
+	struct sigaction sa = { .sa_handler = leave_guest };
+	pthread_attr_t attr;
+	int r;
+
+	if (sigaction(VCPU_SIGNAL, &sa, NULL) < 0)
+		return err_sys(e, "vCPU %u", v->index);
+	(void)pthread_attr_init(&attr); /* cannot fail in glibc */
+	(void)pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
+	r = pthread_create(&v->thread, &attr, run_vcpu, v);
+	(void)pthread_attr_destroy(&attr);
+	if (r != 0)
+		return err_code(e, -r, "cannot start the thread of vCPU %u", v->index);
+	v->started = true;
+	return 0;
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+	if (!v->started)
+		return;
+	__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
+	(void)pthread_kill(v->thread, VCPU_SIGNAL); /* ESRCH: it has ended already */
+	(void)pthread_join(v->thread, NULL);
+	v->started = false;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vcpu: one virtual processor: its thread, its run loop, its exits. Created, configured
+ * and started by the machine's thread; from vcpu_start on, its own thread runs the
+ * guest until vcpu_stop, and serves port and MMIO accesses through the buses.
+ */
+#ifndef HUSK_VCPU_H
+#define HUSK_VCPU_H
+
+#include "vmm/core/bus.h"
+#include "vmm/core/kvm.h"
+#include "vmm/cpuid_x86.h"
+#include "vmm/metrics.h"
+#include "vmm/x86.h"
+
+struct vcpu;
+
+/* Why a vCPU will not run again. */
+enum vcpu_end {
+	VCPU_END_RESET, /* KVM says that the guest asked for a reset or power-off */
+	VCPU_END_TRIPLE_FAULT,
+	VCPU_END_FAILURE, /* KVM cannot go on; text says why */
+};
+
+struct vcpu_env {
+	struct bus *ports, *mmio; /* borrowed */
+	struct phases *phases; /* the first vCPU marks PHASE_FIRST_RUN */
+	/* Called on the vCPU's thread, once, when it ends by itself; text is borrowed.
+	 */
+	void (*ended)(void *self, enum vcpu_end end, const char *text);
+	void *self;
+};
+
+/* Creates vCPU `index`; env is copied. -errno with text. */
+MUST_CHECK int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env *env,
+	struct vcpu **out, struct err *e);
+/* The vCPU must not be running. */
+void vcpu_destroy(struct vcpu *v);
+DEFINE_AUTO(struct vcpu *, vcpu_destroy);
+
+/* In vcpu_x86.c: gives the vCPU its CPUID and the state that the boot protocol wants;
+ * entry is NULL for a vCPU that waits for its start-up IPI. */
+MUST_CHECK int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e);
+MUST_CHECK int vcpu_set_boot_state(
+	struct vcpu *v, const struct x86_entry *entry, struct err *e);
+
+/* The KVM descriptor, for vcpu_x86.c. */
+int vcpu_fd(const struct vcpu *v);
+
+MUST_CHECK int vcpu_start(struct vcpu *v, struct err *e);
+
+/* Makes the vCPU leave the guest for good and waits for its thread. Not from that
+ * thread, nor with the device lock held. A vCPU that never started is fine. */
+void vcpu_stop(struct vcpu *v);
+
+const struct vcpu_counts *vcpu_counts(const struct vcpu *v);
+
+#endif
