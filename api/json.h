@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * json: strict JSON (contract, 2.5) and field tables that carry an object into a
+ * struct. cJSON parses and is seen in json.c alone; what it lets pass (duplicate
+ * members, broken numbers, text after the value) is refused here first. No I/O, no
+ * state; any thread.
+ */
+#ifndef HUSK_JSON_H
+#define HUSK_JSON_H
+
+#include "vmm/base/base.h"
+#include "vmm/base/err.h"
+
+struct json; /* a value inside a parsed document */
+
+enum { JSON_DEPTH_MAX = 32 };
+
+/* Parses n bytes that hold one value. The caller owns *out. -EINVAL with text that
+ * gives line and column, or the name of a member that is given twice. */
+MUST_CHECK int json_parse(const char *text, size_t n, struct json **out, struct err *e);
+void json_free(struct json *v);
+DEFINE_AUTO(struct json *, json_free);
+
+bool json_is_object(const struct json *v);
+bool json_is_array(const struct json *v);
+bool json_is_null(const struct json *v);
+
+/* The member of an object, or NULL; the i-th element of an array, or NULL at its end.
+ */
+const struct json *json_find(const struct json *object, const char *name);
+const struct json *json_element(const struct json *array, unsigned i);
+
+enum field_type {
+	FIELD_STRING, /* char *: a copy, for the struct's owner to free */
+	FIELD_BOOL, /* bool */
+	FIELD_UINT, /* uint32_t or uint64_t, in min to max; exact up to 2^53 */
+	FIELD_ENUM, /* uint32_t: an index into names */
+	FIELD_ABSENT, /* null or nothing; anything else is refused as reason says */
+};
+
+struct field {
+	const char *name;
+	enum field_type type;
+	bool required, nullable; /* null counts as absent */
+	size_t offset, size; /* of the struct's member */
+	uint64_t min, max; /* FIELD_UINT */
+	const char *const *names; /* FIELD_ENUM; ends with NULL */
+	const char *reason; /* FIELD_ABSENT */
+};
+
+struct fields {
+	const char *what; /* for messages: "drive" */
+	const struct field *field;
+	size_t n;
+};
+
+#define FIELD_AT(st, member) \
+	.offset = offsetof(st, member), .size = sizeof(((st *)0)->member)
+
+/* Carries an object's members into the struct at out, which holds the defaults: absent
+ * members stay as they are. Unknown and missing ones, wrong types, ranges and spellings
+ * are -EINVAL with text that names the member; then out is untouched. */
+MUST_CHECK int json_read(
+	const struct json *object, const struct fields *t, void *out, struct err *e);
+
+#endif

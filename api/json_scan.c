@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * json_scan: one pass without recursion: a stack of bits says whether each open bracket
+ * is an object or an array.
+ */
+#include "api/json_scan.h"
+
+#include <string.h>
+
+struct scan {
+	const char *text, *at, *end;
+	const char *why; /* set by the first that refuses */
+};
+
+static bool refuse(struct scan *s, const char *why)
+{
+	if (!s->why)
+		s->why = why;
+	return false;
+}
+
+static int peek(const struct scan *s)
+{
+	return s->at < s->end ? (unsigned char)*s->at : -1;
+}
+
+static bool take(struct scan *s, char c)
+{
+	if (peek(s) != c)
+		return false;
+	s->at++;
+	return true;
+}
+
+static void skip_space(struct scan *s)
+{
+	while (s->at < s->end && strchr(" \t\r\n", *s->at) && *s->at != '\0')
+		s->at++;
+}
+
+static bool is_digit(int c)
+{
+	return c >= '0' && c <= '9';
+}
+
+enum { DIGITS_MAX = 20 }; /* of 2^64 - 1, and less than what cJSON copies */
+
+static bool scan_number(struct scan *s)
+{
+	const char *first;
+
+	(void)take(s, '-');
+	if (!is_digit(peek(s)))
+		return refuse(s, "a number has no digits");
+	if (take(s, '0') && is_digit(peek(s)))
+		return refuse(s, "a number starts with 0");
+	for (first = s->at; is_digit(peek(s)); s->at++)
+		if (s->at - first == DIGITS_MAX)
+			return refuse(s, "a number is too large");
+	if (peek(s) == '.' || peek(s) == 'e' || peek(s) == 'E')
+		return refuse(s, "a number is not an integer");
+	return true;
+}
+
+/* One UTF-8 sequence of more than a byte (RFC 3629): neither overlong nor a surrogate.
+ */
+static bool scan_utf8(struct scan *s)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t c = (uint32_t)peek(s);
+	int n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 0;
+
+	if (n == 0 || c >= 0xf8 || s->end - s->at < n)
+		return refuse(s, "a string is not UTF-8");
+	c &= 0xffu >> (n + 1);
+	for (int i = 1; i < n; i++) {
+		if (((unsigned char)s->at[i] & 0xc0) != 0x80)
+			return refuse(s, "a string is not UTF-8");
+		c = c << 6 | ((unsigned char)s->at[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return refuse(s, "a string is not UTF-8");
+	s->at += n;
+	return true;
+}
+
+/* The four digits of a \u escape. */
+static bool scan_hex(struct scan *s, unsigned *out)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+	*out = 0;
+	for (int i = 0; i < 4; i++, s->at++) {
+		const char *digit = peek(s) > 0 ? strchr(digits, peek(s)) : NULL;
+
+		if (!digit)
+			return refuse(s, "a string has a broken \\u escape");
+		*out = *out << 4 | (unsigned)(digit - digits) % 16;
+	}
+	return true;
+}
+
+/* After "\u": a character, or the two escapes of a surrogate pair. */
+static bool scan_unicode(struct scan *s)
+{
+	unsigned c, low;
+
+	if (!scan_hex(s, &c))
+		return false;
+	if (c == 0)
+		return refuse(s, "a string holds a NUL");
+	if (c < 0xd800 || c > 0xdfff)
+		return true;
+	if (c > 0xdbff || !take(s, '\\') || !take(s, 'u'))
+		return refuse(s, "a string has half of a surrogate pair");
+	if (!scan_hex(s, &low))
+		return false;
+	return (low >= 0xdc00 && low <= 0xdfff) ||
+		refuse(s, "a string has half of a surrogate pair");
+}
+
+static bool scan_escape(struct scan *s)
+{
+	int c = peek(s);
+
+	if (c <= 0 || !strchr("\"\\/bfnrtu", c))
+		return refuse(s, "a string has an unknown escape");
+	s->at++;
+	return c != 'u' || scan_unicode(s);
+}
+
+static bool scan_string(struct scan *s)
+{
+	if (!take(s, '"'))
+		return refuse(s, "a string is expected");
+	for (;;) {
+		int c = peek(s);
+
+		if (c < 0)
+			return refuse(s, "a string has no end");
+		if (c < ' ')
+			return refuse(s, "a string holds a control character");
+		if (c >= 0x80) {
+			if (!scan_utf8(s))
+				return false;
+			continue;
+		}
+		s->at++;
+		if (c == '"')
+			return true;
+		if (c == '\\' && !scan_escape(s))
+			return false;
+	}
+}
+
+static bool scan_word(struct scan *s)
+{
+	static const char *const words[] = { "true", "false", "null" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t n = strlen(words[i]);
+
+		if ((size_t)(s->end - s->at) >= n && memcmp(s->at, words[i], n) == 0) {
+			s->at += n;
+			return true;
+		}
+	}
+	return refuse(
+		s, s->at < s->end ? "a value is expected" : "the text ends early");
+}
+
+static bool scan_scalar(struct scan *s)
+{
+	int c = peek(s);
+
+	if (c == '"')
+		return scan_string(s);
+	if (c == '-' || is_digit(c))
+		return scan_number(s);
+	return scan_word(s);
+}
+
+static bool scan_key(struct scan *s)
+{
+	skip_space(s);
+	if (!scan_string(s))
+		return false;
+	skip_space(s);
+	return take(s, ':') || refuse(s, "':' is expected");
+}
+
+/* The brackets that are open: bit i set for an object. */
+struct nest {
+	uint64_t is_object;
+	unsigned depth, max;
+};
+
+static bool innermost_is_object(const struct nest *n)
+{
+	return n->depth > 0 && (n->is_object >> (n->depth - 1) & 1);
+}
+
+/* After a value: closes what closes, and takes the comma before the next value.
+ * *more: another value comes. */
+static bool scan_after(struct scan *s, struct nest *n, bool *more)
+{
+	for (*more = false; n->depth > 0; n->depth--) {
+		skip_space(s);
+		if (take(s, ',')) {
+			*more = true;
+			return !innermost_is_object(n) || scan_key(s);
+		}
+		if (!take(s, innermost_is_object(n) ? '}' : ']'))
+			return refuse(s, "',' or the closing bracket is expected");
+	}
+	return true;
+}
+
+/* An opening bracket. *empty: it was closed at once, and is a value by itself. */
+static bool scan_open(struct scan *s, struct nest *n, bool *empty)
+{
+	const char *bracket = s->at++;
+	bool object = *bracket == '{';
+
+	skip_space(s);
+	*empty = take(s, object ? '}' : ']');
+	if (*empty)
+		return true;
+	if (n->depth == n->max) {
+		s->at = bracket;
+		return refuse(s, "brackets are nested too deep");
+	}
+	n->is_object &= ~(1ull << n->depth);
+	n->is_object |= (uint64_t)object << n->depth;
+	n->depth++;
+	return !object || scan_key(s);
+}
+
+static bool scan_document(struct scan *s, unsigned depth_max)
+{
+	struct nest n = { .max = MIN(depth_max, 64u) };
+	bool more = true, empty;
+
+	while (more) {
+		skip_space(s);
+		if (peek(s) == '{' || peek(s) == '[') {
+			if (!scan_open(s, &n, &empty))
+				return false;
+			if (!empty)
+				continue;
+		} else if (!scan_scalar(s)) {
+			return false;
+		}
+		if (!scan_after(s, &n, &more))
+			return false;
+	}
+	skip_space(s);
+	return s->at == s->end || refuse(s, "text follows the value");
+}
+
+int json_scan(const char *text, size_t n, unsigned depth_max, struct err *e)
+{
+	struct scan s = { .text = text, .at = text, .end = text + n };
+	unsigned line = 1, column = 1;
+
+	if (scan_document(&s, depth_max))
+		return 0;
+	for (const char *p = text; p < s.at && p < s.end; p++) {
+		column = *p == '\n' ? 1 : column + 1;
+		line += *p == '\n';
+	}
+	return err_bad(e, "line %u column %u: %s", line, column, s.why);
+}
