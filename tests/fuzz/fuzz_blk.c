@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_blk: a hostile driver of transport, queue and block device. The input is a list
+ * of steps: register accesses, bytes in guest memory, descriptors, whole requests,
+ * kicks, and things that happen on the host meanwhile. What must hold is checked after
+ * every step. Deterministic: each input starts with new memory, a new disk and a new
+ * device.
+ */
+#include <assert.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "virtio/devices.h"
+#include "virtio/mmio.h"
+#include "vmm/base/log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+enum {
+	STEPS_MAX = 200,
+	DISK_BYTES = 64 << 10,
+	PIECE = 64 << 10, /* of guest memory: at 0, and at twice this, after a hole */
+	RING_SIZE = 16,
+	DESC = 0x1000,
+	AVAIL = 0x2000,
+	USED = 0x3000,
+	REQUESTS = 0x4000, /* headers and status bytes of whole requests */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct guest_mem *mem;
+static struct loop *loop;
+static struct mmio *t;
+static int disk_fd;
+static uint16_t avail_idx;
+static bool loaded_garbage; /* a snapshot that was tampered with */
+
+/* The input, from the front; past its end there are zeroes. At most one take_ in an
+ * expression: their order would be the compiler's. */
+struct input {
+	const uint8_t *p;
+	size_t left;
+};
+
+static void take(struct input *in, void *out, size_t n)
+{
+	size_t part = MIN(n, in->left);
+
+	memset(out, 0, n);
+	memcpy(out, in->p, part);
+	in->p += part;
+	in->left -= part;
+}
+
+#define TAKE_INT(type)                            \
+	static type take_##type(struct input *in) \
+	{                                         \
+		type v;                           \
+		take(in, &v, sizeof(v));          \
+		return v;                         \
+	}                                         \
+	_Static_assert(1, "")
+TAKE_INT(uint8_t);
+TAKE_INT(uint16_t);
+TAKE_INT(uint32_t);
+
+static void poke(gpa_t at, const void *p, size_t n)
+{
+	int r = guest_write(mem, at, p, n);
+
+	(void)r; /* outside guest memory a guest cannot write either */
+}
+
+static void set_reg(uint64_t at, uint32_t value)
+{
+	value = htole32(value);
+	mmio_bus_ops()->write(t, at, &value, sizeof(value));
+}
+
+static void attach(bool read_only)
+{
+	char path[64];
+	struct disk *disk;
+	struct vdev *v;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", disk_fd);
+	r = disk_open(path, read_only, &disk, NULL);
+	assert(r == 0);
+	r = blk_create("fuzz", disk, true, &v, NULL);
+	assert(r == 0);
+	r = mmio_create(v, mem, loop, &t, NULL);
+	assert(r == 0);
+	(void)r;
+}
+
+static void poll_loop(void)
+{
+	int r = loop_poll(loop, 0);
+
+	assert(r == 0);
+	(void)r;
+}
+
+static void bring_up(struct input *in)
+{
+	uint32_t features = take_uint32_t(in);
+	uint16_t zero = 0;
+
+	set_reg(VIRTIO_MMIO_STATUS, 0);
+	set_reg(VIRTIO_MMIO_STATUS, 1);
+	set_reg(VIRTIO_MMIO_STATUS, 3);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES,
+		features & (uint32_t)(mmio_vdev(t)->features | 3u << 28));
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	set_reg(VIRTIO_MMIO_STATUS, 11);
+	set_reg(VIRTIO_MMIO_QUEUE_NUM, RING_SIZE);
+	set_reg(VIRTIO_MMIO_QUEUE_DESC_LOW, DESC);
+	set_reg(VIRTIO_MMIO_QUEUE_AVAIL_LOW, AVAIL);
+	set_reg(VIRTIO_MMIO_QUEUE_USED_LOW, USED);
+	set_reg(VIRTIO_MMIO_QUEUE_READY, 1);
+	avail_idx = 0;
+	poke(AVAIL + 2, &zero, sizeof(zero));
+	set_reg(VIRTIO_MMIO_STATUS, 15);
+}
+
+static void offer(uint16_t head)
+{
+	head = htole16(head);
+	poke(AVAIL + 4u + 2u * (avail_idx % RING_SIZE), &head, sizeof(head));
+	avail_idx++;
+	poke(AVAIL + 2, &avail_idx, sizeof(avail_idx));
+}
+
+static void set_desc(
+	unsigned i, gpa_t addr, uint32_t len, uint16_t flags, uint16_t next)
+{
+	struct vring_desc d = { addr, len, flags, next };
+
+	poke(DESC + i * sizeof(d), &d, sizeof(d));
+}
+
+/* A request as a driver makes it, but for the numbers in it. */
+static void request(struct input *in)
+{
+	unsigned first = take_uint8_t(in) % RING_SIZE;
+	unsigned second = (first + 1) % RING_SIZE, third = (first + 2) % RING_SIZE;
+	struct virtio_blk_outhdr h = { .type = take_uint8_t(in) % 16u };
+	gpa_t at = REQUESTS + first * 32u, data;
+	uint16_t wr = h.type & 1 ? 0 : VRING_DESC_F_WRITE;
+
+	h.sector = take_uint16_t(in);
+	h.sector <<= take_uint8_t(in) % 64;
+	poke(at, &h, sizeof(h));
+	data = take_uint32_t(in) % (3u * PIECE);
+	set_desc(first, at, sizeof(h), VRING_DESC_F_NEXT, (uint16_t)second);
+	set_desc(second, data, take_uint16_t(in), wr | VRING_DESC_F_NEXT,
+		(uint16_t)third);
+	set_desc(third, at + 16, 1, VRING_DESC_F_WRITE, 0);
+	offer((uint16_t)first);
+}
+
+static void snapshot(struct input *in)
+{
+	struct snap s, l;
+	uint16_t at = take_uint16_t(in);
+	uint8_t xor = take_uint8_t(in);
+	int r;
+
+	mmio_pause(t);
+	snap_init_save(&s);
+	r = mmio_snap(t, &s);
+	assert(r == 0);
+	mmio_destroy(t);
+	attach(take_uint8_t(in) == 1);
+	mmio_pause(t);
+	/* No checksum: the fields are to be reached. */
+	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
+	s.buf[at % s.len] ^= xor;
+	loaded_garbage = loaded_garbage || xor != 0;
+	r = mmio_snap(t, &l);
+	assert(r == 0 || l.error == r);
+	snap_fini(&s);
+	mmio_resume(t);
+}
+
+static void access_odd(struct input *in)
+{
+	uint8_t data[8];
+	size_t n = (size_t)1 << (take_uint8_t(in) % 4);
+	uint64_t at = take_uint16_t(in) % (MMIO_BYTES - n + 1);
+
+	take(in, data, sizeof(data));
+	if (data[0] & 1)
+		mmio_bus_ops()->write(t, at, data, n);
+	else
+		mmio_bus_ops()->read(t, at, data, n);
+}
+
+static void poke_bytes(struct input *in)
+{
+	uint8_t bytes[32];
+	gpa_t at = take_uint16_t(in) % (3u * PIECE);
+	size_t n = 1u + take_uint8_t(in) % sizeof(bytes);
+
+	take(in, bytes, n);
+	poke(at, bytes, n);
+}
+
+static void poke_desc(struct input *in)
+{
+	unsigned i = take_uint8_t(in);
+	gpa_t addr = take_uint32_t(in);
+	uint32_t len;
+	uint8_t flags;
+
+	addr <<= take_uint8_t(in) % 33;
+	len = take_uint32_t(in);
+	flags = take_uint8_t(in);
+	set_desc(i, addr, len, flags, take_uint8_t(in));
+}
+
+static void write_register(struct input *in)
+{
+	uint64_t at = take_uint8_t(in) * 4u;
+
+	set_reg(at, take_uint32_t(in));
+}
+
+static void step(struct input *in)
+{
+	switch (take_uint8_t(in) % 11) {
+	case 0:
+		write_register(in);
+		break;
+	case 1:
+		access_odd(in);
+		break;
+	case 2:
+		poke_bytes(in);
+		break;
+	case 3:
+		poke_desc(in);
+		break;
+	case 4:
+		offer(take_uint8_t(in));
+		break;
+	case 5:
+		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		poll_loop();
+		break;
+	case 6:
+		bring_up(in);
+		break;
+	case 7:
+		snapshot(in);
+		break;
+	case 8: /* the file changes behind husk's back */
+		(void)!ftruncate(disk_fd, take_uint16_t(in) % (DISK_BYTES + 1));
+		break;
+	default:
+		request(in);
+		break;
+	}
+}
+
+/* No write went past the disk, and every request taken was answered. */
+static void check(void)
+{
+	const struct queue *q = &mmio_vdev(t)->queue[0];
+	uint32_t status = 0;
+	struct stat st = { 0 };
+	int r = fstat(disk_fd, &st);
+
+	assert(r == 0 && st.st_size <= DISK_BYTES);
+	(void)r;
+	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
+	if (!loaded_garbage && !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
+		assert(q->last_avail == q->next_used);
+}
+
+static void set_up_once(void)
+{
+	static const struct guest_range ranges[] = { { 0, PIECE },
+		{ 2 * PIECE, PIECE } };
+	int r;
+
+	if (mem)
+		return;
+	log_set_level(LOG_OFF);
+	r = guest_mem_create(ranges, ARRAY_LEN(ranges), GUEST_PAGES_NONE, &mem, NULL);
+	assert(r == 0);
+	r = guest_track_dirty(mem);
+	assert(r == 0);
+	r = loop_create(&lock, &loop, NULL);
+	assert(r == 0);
+	disk_fd = memfd_create("fuzz", MFD_CLOEXEC);
+	assert(disk_fd >= 0);
+	(void)r;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static const uint8_t zero[PIECE];
+	struct input in = { data, n };
+
+	set_up_once();
+	poke(0, zero, sizeof(zero));
+	poke(2 * PIECE, zero, sizeof(zero));
+	(void)!ftruncate(disk_fd, 0);
+	(void)!ftruncate(disk_fd, DISK_BYTES);
+	avail_idx = 0;
+	loaded_garbage = false;
+	attach(take_uint8_t(&in) == 1);
+	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
+		step(&in);
+		check();
+	}
+	for (unsigned i = 0; i < 4; i++)
+		poll_loop();
+	check();
+	mmio_destroy(t);
+	t = NULL;
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_config: any bytes as JSON, as each body of the API, and as a config file applied
+ * to a machine that never starts. Beyond the sanitizers it asks that a refusal has a
+ * text of one line, leaves its output alone, and that no descriptor stays open.
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/bodies.h"
+#include "api/config_file.h"
+#include "vmm/base/log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void check_text(const struct err *e)
+{
+	assert(e->text[0] != '\0');
+	for (const char *c = e->text; *c != '\0'; c++)
+		assert(!iscntrl((unsigned char)*c));
+}
+
+static void read_machine(const struct json *v)
+{
+	struct machine_cfg c = MACHINE_CFG_DEFAULT, before = c;
+	struct err e;
+
+	if (json_read(v, &machine_cfg_fields, &c, &e) < 0) {
+		check_text(&e);
+		assert(memcmp(&c, &before, sizeof(c)) == 0);
+	} else if (config_check_machine(&c, &e) < 0) {
+		check_text(&e);
+	}
+}
+
+static void read_boot(const struct json *v)
+{
+	struct boot_cfg c = { 0 };
+	struct err e;
+
+	if (json_read(v, &boot_cfg_fields, &c, &e) < 0) {
+		check_text(&e);
+		assert(!c.kernel_image_path && !c.initrd_path && !c.boot_args);
+	} else {
+		assert(c.kernel_image_path);
+	}
+	boot_cfg_fini(&c);
+}
+
+static void read_drive(const struct json *v)
+{
+	struct drive_cfg c = { 0 };
+	struct err e;
+
+	if (json_read(v, &drive_cfg_fields, &c, &e) < 0) {
+		check_text(&e);
+		assert(!c.drive_id && !c.path_on_host && !c.partuuid);
+	} else if (config_check_drive(&c, &e) < 0) {
+		check_text(&e);
+	}
+	drive_cfg_fini(&c);
+}
+
+static void read_serial(const struct json *v)
+{
+	struct serial_cfg c = { 0 };
+	struct err e;
+
+	if (json_read(v, &serial_cfg_fields, &c, &e) < 0) {
+		check_text(&e);
+		assert(!c.serial_out_path);
+	}
+	serial_cfg_fini(&c);
+}
+
+/* All bodies from this value, and from what it holds if that is a list or a config. */
+static void read_bodies(const struct json *v)
+{
+	static const char *const names[] = { "machine-config", "boot-source", "drives",
+		"serial" };
+	const struct json *inner;
+
+	read_machine(v);
+	read_boot(v);
+	read_drive(v);
+	read_serial(v);
+	for (unsigned i = 0; json_is_array(v) && i < 8 && (inner = json_element(v, i));
+		i++)
+		read_drive(inner);
+	for (size_t i = 0; json_is_object(v) && i < ARRAY_LEN(names); i++)
+		if ((inner = json_find(v, names[i])) != NULL)
+			read_bodies(inner);
+}
+
+static void on_ended(void *self)
+{
+	(void)self;
+}
+
+static void apply(const char *text, size_t n)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct phases phases;
+	struct machine_env env = {
+		.lock = &lock, .phases = &phases, .ended = on_ended
+	};
+	struct machine *m;
+	struct err e;
+
+	if (loop_create(&lock, &env.loop, &e) < 0 || machine_create(&env, &m, &e) < 0)
+		abort();
+	for (int i = 0; i < 2; i++) /* the second replaces what the first set */
+		if (config_apply(m, text, n, &e) < 0)
+			check_text(&e);
+	machine_destroy(m);
+	loop_destroy(env.loop);
+}
+
+/* The lowest free descriptor: the same after each input, unless one leaks. */
+static int lowest_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close_fd(fd);
+	return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	const char *text = (const char *)data;
+	int before = lowest_fd();
+	struct json *v = NULL;
+	struct err e;
+
+	log_set_level(LOG_OFF);
+	if (json_parse(text, n, &v, &e) < 0)
+		check_text(&e);
+	else
+		read_bodies(v);
+	json_free(v);
+	apply(text, n);
+	assert(lowest_fd() == before);
+	return 0;
+}

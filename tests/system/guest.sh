@@ -1,0 +1,57 @@
+# What the jobs with guests share; sourced inside, by busybox's sh, in the job's folder.
+# A case is a function named case_...; its words make the line that the case prints.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=busybox
+
+CONSOLE="reboot=k panic=1 console=ttyS0 8250.nr_uarts=1"
+
+# write_config FILE KERNEL INITRD ARGS VCPUS MIB [DRIVE...]; a drive is ID:FILE:ROOT:RO
+write_config() {
+	local file=$1 kernel=$2 initrd=$3 args=$4 vcpus=$5 mib=$6 drives='' d
+	shift 6
+	for d; do
+		drives="$drives${drives:+,}$(echo "$d" | awk -F: '{ printf \
+			"{\"drive_id\":\"%s\",\"path_on_host\":\"%s\",\"is_root_device\":%s,\"is_read_only\":%s,\"cache_type\":\"Writeback\"}", $1, $2, $3, $4 }')"
+	done
+	[ -z "$initrd" ] || initrd="\"initrd_path\":\"$initrd\","
+	cat >"$file" <<END
+{ "boot-source": { "kernel_image_path": "$kernel", $initrd "boot_args": "$args" },
+  "drives": [ $drives ],
+  "machine-config": { "vcpu_count": $vcpus, "mem_size_mib": $mib } }
+END
+}
+
+# run_husk CONFIG OUTPUT [OPTION...]: boots and waits; the status is husk's.
+run_husk() {
+	local config=$1 output=$2
+	shift 2
+	timeout 120 ./husk --no-api --config-file "$config" --boot-timer "$@" \
+		</dev/null >"$output" 2>&1
+}
+
+# expect FILE WORDS...: each must be in the file.
+expect() {
+	local file=$1 words
+	shift
+	for words; do
+		grep -qF -- "$words" "$file" || {
+			why="no '$words' in the output: $(tail -n 5 "$file" | tr '\r\n' '  ')"
+			return 1
+		}
+	done
+}
+
+# Runs every case_ function of the job in the order of the file.
+run_cases() {
+	local c failed=0
+	for c in $(sed -n 's/^\(case_[a-z0-9_]*\)().*/\1/p' "$0"); do
+		why=''
+		if "$c"; then
+			echo "ok $(echo "${c#case_}" | tr _ ' ')"
+		else
+			echo "FAIL $(echo "${c#case_}" | tr _ ' '): $why"
+			failed=1
+		fi
+	done
+	return $failed
+}
