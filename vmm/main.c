@@ -3,6 +3,7 @@
  * main: options, log, signals, the machine, the loop, and the exit status (contract,
  * section 1).
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -257,6 +258,15 @@ static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 	return ARGS_RUN;
 }
 
+/* A launcher may have closed them, and then the next file opened would get what is
+ * written to the console. Where there is no /dev/null they stay closed. */
+static void fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	struct husk h = { .lock = PTHREAD_MUTEX_INITIALIZER, .metrics_fd = -1 };
@@ -265,6 +275,7 @@ int main(int argc, char **argv)
 
 	h.signals.fd = -1;
 	phase_mark(&h.phases, PHASE_MAIN);
+	fill_standard_fds();
 	r = check_args(argc, argv, &h, &e);
 	if (r < 0)
 		return fail(STATUS_BAD_ARGUMENTS, &e);

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=busybox
 
-CONSOLE="reboot=k panic=1 console=ttyS0 8250.nr_uarts=1"
+CONSOLE="console=ttyS0 reboot=k panic=1"
 
 # write_config FILE KERNEL INITRD ARGS VCPUS MIB [DRIVE...]; a drive is ID:FILE:ROOT:RO
 write_config() {
