@@ -54,7 +54,7 @@ uint64_t log_missed(void);
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* For what a guest can cause: limited per call site. */
+/* For what a guest can cause: limited per call site, with the device lock held. */
 #define log_guest(...)                                             \
 	do {                                                       \
 		static struct log_limit limit_;                    \
