@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * machine_parts: what a machine is made of, shared by machine.c (settings, states, end)
+ * and machine_start.c (building and taking apart). Not for other files.
+ */
+#ifndef HUSK_MACHINE_PARTS_H
+#define HUSK_MACHINE_PARTS_H
+
+#include "virtio/disk.h"
+#include "vmm/base/log.h"
+#include "vmm/core/kvm.h"
+#include "vmm/device_list.h"
+#include "vmm/machine.h"
+#include "vmm/vcpu.h"
+
+struct drive {
+	struct drive_cfg cfg;
+	/* Opened with the setting; the device has it from the start on. */
+	struct disk *disk;
+};
+
+struct machine {
+	struct machine_env env;
+
+	struct machine_cfg cfg;
+	struct boot_cfg boot;
+	int kernel_fd, initrd_fd;
+	unsigned n_drives;
+	struct drive drive[VIRTIO_DEVICES_MAX];
+	struct serial_cfg serial;
+	bool has_serial; /* the settings name one */
+
+	struct kvm kvm;
+	struct guest_mem *mem;
+	struct device_list devices;
+	int serial_fd; /* of serial.serial_out_path */
+	unsigned n_vcpus;
+	struct vcpu *vcpu[X86_VCPUS_MAX];
+
+	/* How the guest ended. Written by vCPU threads, atomically; the rest by the
+	 * first of them, for the loop that it then wakes. */
+	bool has_ended;
+	int exit_status;
+	enum log_level end_level;
+	char end_text[160];
+	struct loop_source end; /* eventfd */
+};
+
+/* The guest has ended. Any thread. An error status beats success when several vCPUs
+ * end; the first is logged, since a guest that waits for its reset asks again. */
+void machine_end(struct machine *m, int status, const char *why);
+
+/* Stops the vCPUs and destroys what machine_start built, or began to build. */
+void machine_unbuild(struct machine *m);
+
+#endif
