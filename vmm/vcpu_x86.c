@@ -117,7 +117,7 @@ int vcpu_set_boot_state(struct vcpu *v, const struct x86_entry *entry, struct er
 	int fd = vcpu_fd(v);
 	int r = set_msrs(fd, e);
 
-	if (r == 0)
+	if (r == 0 && entry) /* the others' is reset by their INIT */
 		r = set_lapic(fd, e);
 	if (r == 0 && entry)
 		r = set_segments(fd, e);
