@@ -117,11 +117,12 @@ int vcpu_set_boot_state(struct vcpu *v, const struct x86_entry *entry, struct er
 	int fd = vcpu_fd(v);
 	int r = set_msrs(fd, e);
 
-	if (r == 0 && entry) /* the others' is reset by their INIT */
-		r = set_lapic(fd, e);
-	if (r == 0 && entry)
+	if (r < 0 || !entry) /* the rest is set by the INIT that a vCPU waits for */
+		return r;
+	r = set_lapic(fd, e);
+	if (r == 0)
 		r = set_segments(fd, e);
-	if (r < 0 || !entry)
+	if (r < 0)
 		return r;
 
 	struct kvm_regs regs = {
