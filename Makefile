@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 CFLAGS ?= -g
 CC := gcc
 
-std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -MMD -MP -pthread
+std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -isystem /usr/share/include/llhttp -MMD -MP -pthread
 warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	$(if $(CI),-Werror)
 # Small, but for the data path and what copies guest memory.
@@ -24,6 +24,7 @@ link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack
 link_tests_release := -pie
 link_tests_asan := -fsanitize=address,undefined -pie
 link_asan := -fsanitize=address,undefined -pie
+ldlibs := -l:liburing.a
 flags := $(std) $(warn) $(mode_$(MODE)) $(CFLAGS)
 
 # --- layers, lowest first: each may use those before it (HACKING.md) ---
@@ -39,7 +40,7 @@ libs_base := $(B)/base.a
 libs_core := $(B)/core.a $(libs_base)
 libs_virtio := $(B)/virtio.a $(libs_core)
 libs_vmm := $(B)/vmm.a $(libs_virtio)
-libs_api := $(B)/api.a $(B)/cjson.a $(libs_vmm)
+libs_api := $(B)/api.a $(B)/cjson.a $(B)/llhttp.a $(libs_vmm)
 
 .PHONY: all FORCE
 all: $(B)/husk ## build husk
@@ -48,11 +49,12 @@ all: $(B)/husk ## build husk
 
 $(B)/husk: $(B)/vmm/main.o $(libs_api)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ $(LDFLAGS)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ $(ldlibs) $(LDFLAGS)
 	$(Q)$(if $(filter release,$(MODE)),cp $@ $@.debug && strip $@,true)
 
 $(foreach l,$(layers),$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
 $(B)/cjson.a: $(B)/cjson/cJSON.o
+$(B)/llhttp.a: $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
 $(B)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -61,6 +63,9 @@ $(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
 $(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -DCJSON_NESTING_LIMIT=64 -c -o $@ $<
+
+$(B)/llhttp/%.o: /usr/share/llhttp/%.c $(B)/flags | build/.setup
+	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -c -o $@ $<
 
 build/cjson/cJSON.c: | build/.setup
 	$(Q)resources/build-cjson.sh build/cjson
@@ -107,11 +112,11 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
-		-lcriterion
+		$(ldlibs) -lcriterion
 $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(libs_api)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
-		$< $(B)/tests/fuzz/replay.o $(libs_$(call layer_of,fuzz_$*))
+		$< $(B)/tests/fuzz/replay.o $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
 guests := $(patsubst tests/guest/%.S,build/guest/%.elf,$(wildcard tests/guest/*.S))
 build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | build/.setup

@@ -5,14 +5,14 @@ set -euo pipefail
 
 packages=(
 	# building husk
-	gcc make dpkg-dev libc6-dev libxxhash-dev
+	gcc make dpkg-dev libc6-dev libxxhash-dev node-llhttp liburing-dev libseccomp-dev
 	# the guest kernel and the images
 	linux-source-6.12 flex bison bc libelf-dev xz-utils lz4 kmod cpio
 	musl-tools busybox-static e2fsprogs erofs-utils
 	# the reference host
 	qemu-system-x86
 	# tests and lint
-	libcriterion-dev clang clang-format clang-tidy cppcheck shellcheck
+	libcriterion-dev libyaml-dev clang clang-format clang-tidy cppcheck shellcheck curl
 	binutils file python3-minimal
 )
 

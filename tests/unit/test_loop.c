@@ -37,6 +37,8 @@ static void on_toy(void *self, uint32_t events)
 	t->calls++;
 	t->events = events;
 	t->lock_was_held = pthread_mutex_trylock(&lock) == EBUSY;
+	if (!t->lock_was_held)
+		pthread_mutex_unlock(&lock);
 	if (t->then)
 		t->then(t);
 }
@@ -235,6 +237,19 @@ Test(loop, serves_more_sources_than_one_batch_holds)
 		poll_once();
 	for (int i = 0; i < MANY; i++)
 		cr_assert_eq(toy[i].calls, 1);
+}
+
+Test(loop, leaves_the_lock_to_sources_that_want_none)
+{
+	toy[0].source.unlocked = true;
+	toy[0].then = toy[1].then = drain;
+	watch(&toy[0]);
+	watch(&toy[1]);
+	poll_once();
+	poll_once();
+	cr_assert_eq(toy[0].calls, 1);
+	cr_assert_not(toy[0].lock_was_held);
+	cr_assert(toy[1].lock_was_held);
 }
 
 Test(loop, runs_until_a_callback_stops_it)

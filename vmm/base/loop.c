@@ -72,6 +72,22 @@ void loop_remove(struct loop *l, struct loop_source *s)
 			l->batch[i].data.ptr = NULL;
 }
 
+static void serve(struct loop *l, struct epoll_event *ev)
+{
+	struct loop_source *s;
+
+	pthread_mutex_lock(l->lock);
+	s = ev->data.ptr; /* under the lock: a vCPU's thread may remove a source */
+	if (s && s->unlocked) {
+		pthread_mutex_unlock(l->lock);
+		s->fn(s->self, ev->events);
+		return;
+	}
+	if (s)
+		s->fn(s->self, ev->events);
+	pthread_mutex_unlock(l->lock);
+}
+
 int loop_poll(struct loop *l, int timeout_ms)
 {
 	int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
@@ -79,16 +95,9 @@ int loop_poll(struct loop *l, int timeout_ms)
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	l->n = n;
-	for (l->at = 0; l->at < l->n && !l->stopping;) {
-		struct epoll_event *ev = &l->batch[l->at++];
-		struct loop_source *s;
-
-		pthread_mutex_lock(l->lock);
-		s = ev->data.ptr;
-		if (s)
-			s->fn(s->self, ev->events);
-		pthread_mutex_unlock(l->lock);
-	}
+	l->at = 0;
+	while (l->at < l->n && !l->stopping)
+		serve(l, &l->batch[l->at++]);
 	l->n = l->at = 0;
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * loop: one epoll, served by one thread: the API and every device live on it. Callbacks
- * run one at a time with the device lock held and never block. All functions belong to
- * the loop's thread; loop_add and loop_set also to any that holds the device lock.
+ * run one at a time, with the device lock held unless their source says otherwise, and
+ * never block. All functions belong to the loop's thread; loop_add and loop_set also to
+ * any that holds the device lock.
  */
 #ifndef HUSK_LOOP_H
 #define HUSK_LOOP_H
@@ -22,9 +23,12 @@ struct loop_source {
 	int fd;
 	loop_fn *fn;
 	void *self;
+	/* Called without the device lock: for the API, whose requests may have to wait
+	 * for vCPU threads that want it. */
+	bool unlocked;
 };
 
-/* lock: the device lock, borrowed, held around each callback. */
+/* lock: the device lock, borrowed, held around each callback that is not unlocked. */
 MUST_CHECK int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e);
 void loop_destroy(struct loop *l);
 DEFINE_AUTO(struct loop *, loop_destroy);
