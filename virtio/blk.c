@@ -391,6 +391,17 @@ int blk_create(const char *id, struct disk *disk, bool flush_offered, struct vde
 	return 0;
 }
 
+void blk_set_disk(struct vdev *v, struct disk *disk)
+{
+	struct blk *b = blk_of(v);
+
+	disk_drain(b->disk);
+	disk_close(b->disk);
+	b->disk = disk;
+	set_config(b);
+	vdev_config_changed(v);
+}
+
 const struct blk_stats *blk_stats(const struct vdev *v)
 {
 	return &container_of(v, struct blk, dev)->stats;

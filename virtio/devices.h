@@ -14,6 +14,10 @@
 MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
 	struct vdev **out, struct err *e);
 
+/* Gives the device another disk, which it takes over, when what is in flight on the one
+ * it has is done; tells the driver. The new disk is as writable as the old one. */
+void blk_set_disk(struct vdev *v, struct disk *disk);
+
 /* What a block device counted since its creation, in the names of the metrics file. */
 struct blk_stats {
 	uint64_t read_bytes, write_bytes, read_count, write_count, flush_count;

@@ -442,7 +442,11 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	t->mem = mem;
 	t->loop = loop;
 	for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
-		t->kick[q] = (struct kick){ { -1, on_kick, &t->kick[q] }, t, q };
+		t->kick[q] = (struct kick){
+			.source = { .fd = -1, .fn = on_kick, .self = &t->kick[q] },
+			.t = t,
+			.q = q,
+		};
 	t->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = t->irq_fd < 0 ? -errno : add_kicks(t);
 	if (r < 0)

@@ -22,6 +22,13 @@ void drive_cfg_fini(struct drive_cfg *c)
 	*c = (struct drive_cfg){ 0 };
 }
 
+void drive_patch_fini(struct drive_patch *p)
+{
+	free(p->drive_id);
+	free(p->path_on_host);
+	*p = (struct drive_patch){ 0 };
+}
+
 void serial_cfg_fini(struct serial_cfg *c)
 {
 	free(c->serial_out_path);

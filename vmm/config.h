@@ -55,12 +55,19 @@ struct drive_cfg {
 	uint32_t io_engine; /* enum io_engine */
 };
 
+/* A change of a drive; what is not given stays. */
+struct drive_patch {
+	char *drive_id;
+	char *path_on_host; /* or NULL */
+};
+
 struct serial_cfg {
 	char *serial_out_path; /* NULL: stdin and stdout */
 };
 
 void boot_cfg_fini(struct boot_cfg *c);
 void drive_cfg_fini(struct drive_cfg *c);
+void drive_patch_fini(struct drive_patch *p);
 void serial_cfg_fini(struct serial_cfg *c);
 
 /* -EINVAL with text that names the member, its value and the reason. */

@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/device_list.h"
 
+static void on_reset(void *self)
+{
+	const struct device_list *d = self;
+
+	d->reset(d->self);
+}
+
+static void on_key(void *self)
+{
+	const struct device_list *d = self;
+
+	kvm_pulse_irq(d->kvm, X86_KEYBOARD_GSI);
+}
+
 int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *kvm,
 	struct guest_mem *mem, struct loop *loop, void (*reset)(void *self), void *self,
 	struct err *e)
 {
-	*d = (struct device_list){ .kvm = kvm, .mem = mem, .loop = loop };
+	const struct i8042_host host = { on_reset, on_key, d };
+
+	*d = (struct device_list){
+		.kvm = kvm, .mem = mem, .loop = loop, .reset = reset, .self = self
+	};
 	bus_init(&d->ports, lock);
 	bus_init(&d->mmio, lock);
-	i8042_init(&d->i8042, reset, self);
+	i8042_init(&d->i8042, &host);
 	return bus_add(
 		&d->ports, X86_I8042_PORT, I8042_PORTS, i8042_bus_ops(), &d->i8042, e);
 }

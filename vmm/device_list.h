@@ -23,6 +23,8 @@ struct device_list {
 	struct kvm *kvm; /* borrowed, as are the next two */
 	struct guest_mem *mem;
 	struct loop *loop;
+	void (*reset)(void *self); /* the guest asks for a reset */
+	void *self;
 	struct i8042 i8042;
 	struct boot_timer boot_timer;
 	struct serial *serial; /* or NULL */

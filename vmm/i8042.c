@@ -4,6 +4,9 @@
  */
 #include "vmm/i8042.h"
 
+#include <errno.h>
+#include <string.h>
+
 enum {
 	PORT_DATA = 0,
 	PORT_COMMAND = 4, /* status when read */
@@ -23,18 +26,42 @@ enum {
 	SELF_TEST_OK = 0x55,
 	OUTPUT_PORT_A20_AND_RUN = 0x03,
 	OUTPUT_PORT_RUN = 0x01, /* cleared: the processor is held in reset */
+	CONTROL_IRQ1 = 0x01, /* bytes from the keyboard interrupt */
+
 	KEYBOARD_ACK = 0xfa,
 };
 
-void i8042_init(struct i8042 *c, void (*reset)(void *self), void *self)
+void i8042_init(struct i8042 *c, const struct i8042_host *host)
 {
-	*c = (struct i8042){ .reset = reset, .self = self };
+	*c = (struct i8042){ .host = *host };
 }
 
+/* IRQ 1 is an edge for each byte that comes to the front of the buffer. */
+static void raise_irq(struct i8042 *c)
+{
+	if (c->n_output > 0 && (c->control & CONTROL_IRQ1))
+		c->host.irq(c->host.self);
+}
+
+/* A guest that asks and does not read loses the answer. */
 static void answer(struct i8042 *c, uint8_t v)
 {
-	c->output = v;
-	c->output_full = true;
+	if (c->n_output == I8042_OUTPUT_MAX)
+		return;
+	c->output[c->n_output++] = v;
+	if (c->n_output == 1)
+		raise_irq(c);
+}
+
+static uint8_t take_output(struct i8042 *c)
+{
+	uint8_t v = c->output[0];
+
+	if (c->n_output > 0) {
+		memmove(c->output, c->output + 1, --c->n_output);
+		raise_irq(c);
+	}
+	return v;
 }
 
 static void run_command(struct i8042 *c, uint8_t v)
@@ -59,7 +86,7 @@ static void run_command(struct i8042 *c, uint8_t v)
 		c->command = v;
 		break;
 	case CMD_PULSE_RESET:
-		c->reset(c->self);
+		c->host.reset(c->host.self);
 		break;
 	}
 }
@@ -72,7 +99,7 @@ static void take_data(struct i8042 *c, uint8_t v)
 	if (command == CMD_WRITE_CONTROL)
 		c->control = v;
 	else if (command == CMD_WRITE_OUTPUT && !(v & OUTPUT_PORT_RUN))
-		c->reset(c->self);
+		c->host.reset(c->host.self);
 	else if (command == 0)
 		answer(c, KEYBOARD_ACK); /* to the keyboard, which is always content */
 }
@@ -95,11 +122,9 @@ static void i8042_read(void *self, uint64_t at, void *data, size_t n)
 	if (n != 1)
 		return;
 	if (at == PORT_COMMAND)
-		*v = STATUS_SYSTEM | (c->output_full ? STATUS_OUTPUT_FULL : 0);
-	if (at == PORT_DATA) {
-		*v = c->output;
-		c->output_full = false;
-	}
+		*v = STATUS_SYSTEM | (c->n_output > 0 ? STATUS_OUTPUT_FULL : 0);
+	if (at == PORT_DATA)
+		*v = take_output(c);
 }
 
 const struct bus_ops *i8042_bus_ops(void)
@@ -113,14 +138,30 @@ const struct bus_ops *i8042_bus_ops(void)
 	return &ops;
 }
 
+int i8042_press_ctrl_alt_del(struct i8042 *c)
+{
+	/* scan code set 2, untranslated (IBM PS/2 keyboard); Del is an extended key */
+	static const uint8_t keys[] = { 0x14, 0x11, 0xe0, 0x71 };
+
+	if (c->n_output + sizeof(keys) > I8042_OUTPUT_MAX)
+		return -EBUSY;
+	for (size_t i = 0; i < sizeof(keys); i++)
+		answer(c, keys[i]);
+	return 0;
+}
+
 int i8042_snap(struct i8042 *c, struct snap *s)
 {
 	(void)snap_begin(s, "8042", 1);
 	snap_u8(s, &c->control);
 	snap_u8(s, &c->command);
-	snap_u8(s, &c->output);
-	snap_bool(s, &c->output_full);
+	snap_u32(s, &c->n_output);
+	snap_bytes(s, c->output, sizeof(c->output));
 	snap_end(s);
+	if (c->n_output > I8042_OUTPUT_MAX) {
+		c->n_output = 0;
+		return snap_check(s, false);
+	}
 	return snap_check(s,
 		c->command == 0 || c->command == CMD_WRITE_CONTROL ||
 			c->command == CMD_WRITE_OUTPUT);

@@ -79,6 +79,26 @@ void machine_destroy(struct machine *m)
 	free(m);
 }
 
+enum machine_state machine_state(const struct machine *m)
+{
+	return m->state;
+}
+
+const struct machine_cfg *machine_config(const struct machine *m)
+{
+	return &m->cfg;
+}
+
+const struct boot_cfg *machine_boot_source(const struct machine *m)
+{
+	return &m->boot;
+}
+
+const struct drive_cfg *machine_drive(const struct machine *m, unsigned i)
+{
+	return i < m->n_drives ? &m->drive[i].cfg : NULL;
+}
+
 int machine_set_config(struct machine *m, const struct machine_cfg *cfg, struct err *e)
 {
 	int r = config_check_machine(cfg, e);

@@ -18,6 +18,8 @@
 
 struct machine;
 
+enum machine_state { MACHINE_NOT_STARTED, MACHINE_RUNNING, MACHINE_PAUSED };
+
 struct machine_env {
 	struct loop *loop; /* borrowed, as are the next two */
 	pthread_mutex_t *lock; /* the device lock, which the loop holds for callbacks */
@@ -35,6 +37,8 @@ MUST_CHECK int machine_create(
 void machine_destroy(struct machine *m);
 DEFINE_AUTO(struct machine *, machine_destroy);
 
+enum machine_state machine_state(const struct machine *m);
+
 /* Settings, before the start. Each replaces what was set before, or on failure returns
  * -errno with text and leaves that as it was. The cfg's strings are taken over (and the
  * cfg zeroed) on success only. Files are opened now. */
@@ -51,6 +55,29 @@ MUST_CHECK int machine_set_serial(
  * the settings stay, and another start is legal. Not with the device lock held, since
  * vCPUs that ran are stopped then. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
+
+/* Takes every vCPU out of the guest, waits until each says so, and makes the devices
+ * stand still; lets them go on. Either may be asked for twice. After a start.
+ * -ETIMEDOUT with text when a vCPU does not answer within 30 s: the machine then runs
+ * on. Not with the device lock held. */
+MUST_CHECK int machine_pause(struct machine *m, struct err *e);
+void machine_resume(struct machine *m);
+
+/* Changes of a started machine, running or paused. Not with the device lock held. */
+
+/* Opens the drive's file anew, or another one as its path says, and tells the guest; on
+ * failure the drive stays as it was. */
+MUST_CHECK int machine_patch_drive(
+	struct machine *m, struct drive_patch *patch, struct err *e);
+/* Types Ctrl, Alt and Del. -EBUSY with text while the guest has not read what was typed
+ * before. */
+MUST_CHECK int machine_send_ctrl_alt_del(struct machine *m, struct err *e);
+
+/* The settings as they are now; borrowed until the next change. */
+const struct machine_cfg *machine_config(const struct machine *m);
+const struct boot_cfg *machine_boot_source(const struct machine *m);
+/* The i-th drive in the order of the settings, or NULL after the last. */
+const struct drive_cfg *machine_drive(const struct machine *m, unsigned i);
 
 /* Takes the vCPUs out of the guest for good. Not with the device lock held. */
 void machine_stop(struct machine *m);

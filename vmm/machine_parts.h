@@ -17,10 +17,12 @@ struct drive {
 	struct drive_cfg cfg;
 	/* Opened with the setting; the device has it from the start on. */
 	struct disk *disk;
+	struct vdev *dev; /* borrowed, while the machine is built */
 };
 
 struct machine {
 	struct machine_env env;
+	enum machine_state state;
 
 	struct machine_cfg cfg;
 	struct boot_cfg boot;

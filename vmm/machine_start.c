@@ -59,16 +59,15 @@ static int start_memory(struct machine *m, struct err *e)
 /* The disk was handed to the device; it is opened anew when an earlier start failed. */
 static int start_drive(struct machine *m, struct drive *d, struct err *e)
 {
-	struct vdev *dev;
 	int r = 0;
 
 	if (!d->disk)
 		r = disk_open(d->cfg.path_on_host, d->cfg.is_read_only, &d->disk, e);
 	if (r == 0)
 		r = blk_create(d->cfg.drive_id, TAKE(d->disk),
-			d->cfg.cache_type == CACHE_WRITEBACK, &dev, e);
+			d->cfg.cache_type == CACHE_WRITEBACK, &d->dev, e);
 	if (r == 0)
-		r = device_list_add_virtio(&m->devices, dev, e);
+		r = device_list_add_virtio(&m->devices, d->dev, e);
 	return r < 0 ? err_add(e, r, "drive '%s'", d->cfg.drive_id) : 0;
 }
 
@@ -158,6 +157,7 @@ static int start_kernel(struct machine *m, const struct cmdline *c,
 		.devices = m->devices.place,
 		.n_devices = m->devices.n_virtio,
 		.has_console = m->devices.serial != NULL,
+		.has_keyboard = true,
 	};
 	int r;
 
@@ -235,10 +235,12 @@ int machine_start(struct machine *m, struct err *e)
 	eventfd_t n;
 	int r;
 
-	assert(m->n_vcpus == 0);
+	assert(m->state == MACHINE_NOT_STARTED);
 	r = start(m, e);
-	if (r == 0)
+	if (r == 0) {
+		m->state = MACHINE_RUNNING;
 		return 0;
+	}
 	machine_unbuild(m);
 	/* a vCPU that ran may have ended: that is not the end of the next start's */
 	m->has_ended = false;

@@ -43,6 +43,7 @@ enum vcpu_exit {
 struct vcpu_counts {
 	uint64_t exits[EXIT_COUNT];
 	uint64_t failures;
+	uint64_t kvmclock_ctrl_fails;
 };
 
 /* CLOCK_MONOTONIC microseconds of each phase, 0 when not reached: relaxed atomics. */

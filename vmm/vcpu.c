@@ -16,6 +16,8 @@
 
 #include "vmm/base/log.h"
 
+enum vcpu_order { ORDER_RUN, ORDER_PAUSE, ORDER_STOP };
+
 struct vcpu {
 	int fd;
 	unsigned index;
@@ -26,7 +28,12 @@ struct vcpu {
 	char name[16];
 	pthread_t thread;
 	bool started;
-	bool stop; /* set by vcpu_stop, atomically */
+	/* What it is to do: written with the lock held, read by its thread without. */
+	enum vcpu_order order;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* order, or is_paused */
+	bool is_paused; /* lock: has obeyed ORDER_PAUSE, or has ended */
+	bool has_ended; /* lock */
 };
 
 /* The run area of the vCPU that this thread runs, for the signal handler. */
@@ -45,6 +52,18 @@ static void leave_guest(int sig)
 		this_run->immediate_exit = 1;
 }
 
+/* Cannot fail in glibc: no memory is taken. */
+static void init_lock(struct vcpu *v)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_mutex_init(&v->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&v->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
 int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env *env,
 	struct vcpu **out, struct err *e)
 {
@@ -55,6 +74,7 @@ int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env *env,
 		return err_code(e, -ENOMEM, "vCPU %u", index);
 	v->index = index;
 	v->env = *env;
+	init_lock(v);
 	v->run_bytes = k->run_bytes;
 	(void)snprintf(v->name, sizeof(v->name), "fc_vcpu %u", index % 1000);
 	v->fd = kvm_create_vcpu(k, index, e);
@@ -191,6 +211,42 @@ static void unblock_signal(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* arguments are right */
 }
 
+/* KVM completes the port or MMIO access that it came back with when it is entered again
+ * (KVM's api.rst, 5): enter, and leave at once. And the guest's watchdog is told that
+ * time will jump. */
+static void finish_exit(struct vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	(void)ioctl(v->fd, KVM_RUN, 0); /* EINTR */
+	v->run->immediate_exit = 0;
+	if (ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0) < 0 && errno != EINVAL)
+		__atomic_fetch_add(&v->counts.kvmclock_ctrl_fails, 1, __ATOMIC_RELAXED);
+}
+
+static void set_paused(struct vcpu *v)
+{
+	v->is_paused = true;
+	(void)pthread_cond_broadcast(&v->changed);
+}
+
+/* Whether to run the guest now; waits while the order is to pause. */
+static bool obey(struct vcpu *v)
+{
+	bool run;
+
+	if (__atomic_load_n(&v->order, __ATOMIC_ACQUIRE) == ORDER_RUN)
+		return true;
+	finish_exit(v);
+	pthread_mutex_lock(&v->lock);
+	while (v->order == ORDER_PAUSE) {
+		set_paused(v); /* anew for each order */
+		(void)pthread_cond_wait(&v->changed, &v->lock);
+	}
+	run = v->order == ORDER_RUN;
+	pthread_mutex_unlock(&v->lock);
+	return run;
+}
+
 static void *run_vcpu(void *arg)
 {
 	struct vcpu *v = arg;
@@ -203,7 +259,7 @@ static void *run_vcpu(void *arg)
 	unblock_signal();
 	if (v->index == 0)
 		phase_mark(v->env.phases, PHASE_FIRST_RUN);
-	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+	while (go_on && obey(v)) {
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			go_on = serve_exit(v);
 			continue;
@@ -219,6 +275,10 @@ static void *run_vcpu(void *arg)
 		go_on = false;
 	}
 	this_run = NULL;
+	pthread_mutex_lock(&v->lock);
+	v->has_ended = true;
+	set_paused(v);
+	pthread_mutex_unlock(&v->lock);
 	return NULL;
 }
 
@@ -240,12 +300,52 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	return 0;
 }
 
+/* The signal may find the thread ended already: ESRCH. */
+static void give_order(struct vcpu *v, enum vcpu_order order)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->order, order, __ATOMIC_RELEASE);
+	v->is_paused = v->has_ended;
+	(void)pthread_cond_broadcast(&v->changed);
+	pthread_mutex_unlock(&v->lock);
+	if (order != ORDER_RUN)
+		(void)pthread_kill(v->thread, VCPU_SIGNAL);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+	give_order(v, ORDER_PAUSE);
+}
+
+int vcpu_wait_paused(struct vcpu *v, unsigned timeout_ms)
+{
+	struct timespec until;
+	int r = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail for this clock */
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&v->lock);
+	while (!v->is_paused && r == 0)
+		r = pthread_cond_timedwait(&v->changed, &v->lock, &until);
+	pthread_mutex_unlock(&v->lock);
+	return -r;
+}
+
+void vcpu_resume(struct vcpu *v)
+{
+	give_order(v, ORDER_RUN);
+}
+
 void vcpu_stop(struct vcpu *v)
 {
 	if (!v->started)
 		return;
-	__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
-	(void)pthread_kill(v->thread, VCPU_SIGNAL); /* ESRCH: it has ended already */
+	give_order(v, ORDER_STOP);
 	(void)pthread_join(v->thread, NULL);
 	v->started = false;
 }

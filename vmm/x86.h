@@ -42,6 +42,7 @@ enum {
 	X86_VCPUS_MAX = 32,
 	X86_COM1_PORT = 0x3f8,
 	X86_I8042_PORT = 0x60, /* data 0x60, command and status 0x64 */
+	X86_KEYBOARD_GSI = 1,
 	X86_COM1_GSI = 4,
 	X86_VMGENID_GSI = 5,
 	X86_DEVICE_GSI_FIRST = 6, /* virtio devices: one each */

@@ -10,7 +10,7 @@
 enum { DATA = 0, COMMAND = 4, FULL = 1 };
 
 static struct i8042 dev;
-static unsigned resets;
+static unsigned resets, irqs;
 
 static void on_reset(void *self)
 {
@@ -18,9 +18,17 @@ static void on_reset(void *self)
 	resets++;
 }
 
+static void on_irq(void *self)
+{
+	cr_assert_eq(self, &resets);
+	irqs++;
+}
+
 static void set_up(void)
 {
-	i8042_init(&dev, on_reset, &resets);
+	const struct i8042_host host = { on_reset, on_irq, &resets };
+
+	i8042_init(&dev, &host);
 }
 
 TestSuite(i8042, .init = set_up);
@@ -136,6 +144,55 @@ Test(i8042, ignores_accesses_wider_than_a_byte)
 	cr_assert_eq(v[0], 0xee);
 }
 
+static void allow_irq(void)
+{
+	put(COMMAND, 0x60);
+	put(DATA, 0x01);
+}
+
+Test(i8042, types_ctrl_alt_del_byte_by_byte)
+{
+	static const uint8_t keys[] = { 0x14, 0x11, 0xe0, 0x71 };
+
+	allow_irq();
+	cr_assert_eq(i8042_press_ctrl_alt_del(&dev), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_assert_eq(irqs, i + 1, "an edge for each byte in front");
+		cr_assert_eq(get(COMMAND) & FULL, FULL);
+		cr_assert_eq(get(DATA), keys[i]);
+	}
+	cr_assert_eq(get(COMMAND) & FULL, 0);
+	cr_assert_eq(irqs, 4);
+}
+
+Test(i8042, types_without_interrupts_where_the_guest_wants_none)
+{
+	cr_assert_eq(i8042_press_ctrl_alt_del(&dev), 0);
+	cr_assert_eq(get(DATA), 0x14);
+	cr_assert_eq(irqs, 0);
+}
+
+Test(i8042, refuses_keys_that_do_not_fit)
+{
+	for (int i = 0; i < I8042_OUTPUT_MAX / 4; i++)
+		cr_assert_eq(i8042_press_ctrl_alt_del(&dev), 0);
+	cr_assert_eq(i8042_press_ctrl_alt_del(&dev), -EBUSY);
+	(void)get(DATA);
+	cr_assert_eq(i8042_press_ctrl_alt_del(&dev), -EBUSY, "not in part either");
+	for (int i = 1; i < I8042_OUTPUT_MAX; i++)
+		(void)get(DATA);
+	cr_assert_eq(get(COMMAND) & FULL, 0, "nothing of the refused ones");
+}
+
+Test(i8042, loses_answers_to_a_guest_that_never_reads)
+{
+	for (int i = 0; i < 1000; i++)
+		put(COMMAND, 0xaa);
+	for (int i = 0; i < I8042_OUTPUT_MAX; i++)
+		cr_assert_eq(get(DATA), 0x55);
+	cr_assert_eq(get(COMMAND) & FULL, 0);
+}
+
 static int load(const struct i8042 *from)
 {
 	struct i8042 c = *from;
@@ -157,7 +214,7 @@ static int load(const struct i8042 *from)
 Test(i8042, goes_on_where_it_was_saved)
 {
 	struct i8042 old = {
-		.control = 0x47, .command = 0xd1, .output = 0x55, .output_full = true
+		.control = 0x47, .command = 0xd1, .output = { 0x55 }, .n_output = 1
 	};
 
 	cr_assert_eq(load(&old), 0);

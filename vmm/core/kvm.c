@@ -113,6 +113,16 @@ int kvm_add_irqfd(struct kvm *k, int fd, unsigned gsi, struct err *e)
 	return 0;
 }
 
+void kvm_pulse_irq(const struct kvm *k, unsigned gsi)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = 1 };
+
+	/* can only fail for a GSI that there is not */
+	(void)ioctl(k->vm_fd, KVM_IRQ_LINE, &line);
+	line.level = 0;
+	(void)ioctl(k->vm_fd, KVM_IRQ_LINE, &line);
+}
+
 int kvm_add_ioeventfd(struct kvm *k, int fd, gpa_t addr, uint32_t value, struct err *e)
 {
 	struct kvm_ioeventfd ioeventfd = {

@@ -35,6 +35,9 @@ MUST_CHECK int kvm_set_memory(
 /* Signalling fd raises GSI gsi as an edge; gsi < 24. */
 MUST_CHECK int kvm_add_irqfd(struct kvm *k, int fd, unsigned gsi, struct err *e);
 
+/* One edge of GSI gsi, now; for what is too rare for an irqfd. Any thread. */
+void kvm_pulse_irq(const struct kvm *k, unsigned gsi);
+
 /* A 4-byte guest write of value to addr signals fd, without leaving the kernel. */
 MUST_CHECK int kvm_add_ioeventfd(
 	struct kvm *k, int fd, gpa_t addr, uint32_t value, struct err *e);
