@@ -402,7 +402,7 @@ void blk_set_disk(struct vdev *v, struct disk *disk)
 	vdev_config_changed(v);
 }
 
-const struct blk_stats *blk_stats(const struct vdev *v)
+struct blk_stats *blk_stats(struct vdev *v)
 {
-	return &container_of(v, struct blk, dev)->stats;
+	return &blk_of(v)->stats;
 }

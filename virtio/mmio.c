@@ -47,6 +47,7 @@ struct mmio {
 	int irq_fd;
 	bool paused;
 	uint64_t faults;
+	struct mmio_irqs irqs;
 
 	/* The driver's view; L: device lock */
 	uint32_t status, isr, generation;
@@ -70,6 +71,9 @@ static bool is_live(const struct mmio *t)
 static void raise_irq(struct mmio *t, uint32_t why)
 {
 	t->isr |= why;
+	t->irqs.triggers++;
+	if (why & VIRTIO_MMIO_INT_CONFIG)
+		t->irqs.config_updates++;
 	signal_fd(t->irq_fd);
 }
 
@@ -491,6 +495,11 @@ int mmio_irq_fd(const struct mmio *t)
 uint64_t mmio_faults(const struct mmio *t)
 {
 	return t->faults;
+}
+
+struct mmio_irqs mmio_irqs(const struct mmio *t)
+{
+	return t->irqs;
 }
 
 void mmio_pause(struct mmio *t)

@@ -48,4 +48,12 @@ MUST_CHECK int mmio_snap(struct mmio *t, struct snap *s);
 /* Guest faults since creation. */
 uint64_t mmio_faults(const struct mmio *t);
 
+/* Interrupts since creation, in the names of the metrics (contract, 9.2). */
+struct mmio_irqs {
+	uint64_t triggers; /* of all kinds */
+	uint64_t config_updates; /* those of them for a change of the configuration */
+};
+
+struct mmio_irqs mmio_irqs(const struct mmio *t);
+
 #endif

@@ -107,3 +107,16 @@ uint64_t device_list_faults(const struct device_list *d)
 		sum += mmio_faults(d->virtio[i]);
 	return sum;
 }
+
+struct mmio_irqs device_list_irqs(const struct device_list *d)
+{
+	struct mmio_irqs sum = { 0 };
+
+	for (unsigned i = 0; i < d->n_virtio; i++) {
+		struct mmio_irqs one = mmio_irqs(d->virtio[i]);
+
+		sum.triggers += one.triggers;
+		sum.config_updates += one.config_updates;
+	}
+	return sum;
+}

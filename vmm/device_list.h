@@ -52,5 +52,7 @@ MUST_CHECK int device_list_add_virtio(
 
 /* Guest faults of all virtio devices so far. */
 uint64_t device_list_faults(const struct device_list *d);
+/* Their interrupts so far. */
+struct mmio_irqs device_list_irqs(const struct device_list *d);
 
 #endif

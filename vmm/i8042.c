@@ -64,6 +64,12 @@ static uint8_t take_output(struct i8042 *c)
 	return v;
 }
 
+static void reset(struct i8042 *c)
+{
+	c->counts.reset_count++;
+	c->host.reset(c->host.self);
+}
+
 static void run_command(struct i8042 *c, uint8_t v)
 {
 	c->command = 0;
@@ -86,7 +92,10 @@ static void run_command(struct i8042 *c, uint8_t v)
 		c->command = v;
 		break;
 	case CMD_PULSE_RESET:
-		c->host.reset(c->host.self);
+		reset(c);
+		break;
+	default:
+		c->counts.error_count++;
 		break;
 	}
 }
@@ -99,19 +108,30 @@ static void take_data(struct i8042 *c, uint8_t v)
 	if (command == CMD_WRITE_CONTROL)
 		c->control = v;
 	else if (command == CMD_WRITE_OUTPUT && !(v & OUTPUT_PORT_RUN))
-		c->host.reset(c->host.self);
+		reset(c);
 	else if (command == 0)
 		answer(c, KEYBOARD_ACK); /* to the keyboard, which is always content */
 }
 
+static bool is_served(uint64_t at, size_t n)
+{
+	return n == 1 && (at == PORT_COMMAND || at == PORT_DATA);
+}
+
 static void i8042_write(void *self, uint64_t at, const void *data, size_t n)
 {
+	struct i8042 *c = self;
 	uint8_t v = *(const uint8_t *)data;
 
-	if (n == 1 && at == PORT_COMMAND)
-		run_command(self, v);
-	else if (n == 1 && at == PORT_DATA)
-		take_data(self, v);
+	if (!is_served(at, n)) {
+		c->counts.missed_write_count++;
+		return;
+	}
+	c->counts.write_count++;
+	if (at == PORT_COMMAND)
+		run_command(c, v);
+	else
+		take_data(c, v);
 }
 
 static void i8042_read(void *self, uint64_t at, void *data, size_t n)
@@ -119,8 +139,11 @@ static void i8042_read(void *self, uint64_t at, void *data, size_t n)
 	struct i8042 *c = self;
 	uint8_t *v = data;
 
-	if (n != 1)
+	if (!is_served(at, n)) {
+		c->counts.missed_read_count++;
 		return;
+	}
+	c->counts.read_count++;
 	if (at == PORT_COMMAND)
 		*v = STATUS_SYSTEM | (c->n_output > 0 ? STATUS_OUTPUT_FULL : 0);
 	if (at == PORT_DATA)

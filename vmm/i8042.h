@@ -22,7 +22,17 @@ struct i8042_host {
 	void *self;
 };
 
+/* Since i8042_init, in the names of the metrics (contract, 9.2). */
+struct i8042_counts {
+	uint64_t read_count, write_count; /* accesses that were served */
+	uint64_t missed_read_count,
+		missed_write_count; /* too wide, or a port between */
+	uint64_t reset_count; /* what the guest asked for */
+	uint64_t error_count; /* commands that it does not know */
+};
+
 struct i8042 {
+	struct i8042_counts counts;
 	uint8_t control; /* the command byte */
 	uint8_t command; /* waits for its data byte; 0: none */
 	uint8_t output[I8042_OUTPUT_MAX]; /* for the guest to read, first byte first */

@@ -1,15 +1,19 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * metrics: see the header. Phases, and the stream of lines.
+ */
 #include "vmm/metrics.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <time.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "virtio/devices.h"
 #include "vmm/base/log.h"
+#include "vmm/metrics_parts.h"
 
 static const char *const phase_names[PHASE_COUNT] = {
 	[PHASE_PROCESS_START] = "process_start",
@@ -22,17 +26,6 @@ static const char *const phase_names[PHASE_COUNT] = {
 	[PHASE_VCPU_READY] = "vcpu_ready",
 	[PHASE_FIRST_RUN] = "first_run",
 	[PHASE_GUEST_INIT] = "guest_init",
-};
-
-static const char *const exit_names[EXIT_COUNT] = {
-	[EXIT_IO_IN] = "exit_io_in",
-	[EXIT_IO_OUT] = "exit_io_out",
-	[EXIT_MMIO_READ] = "exit_mmio_read",
-	[EXIT_MMIO_WRITE] = "exit_mmio_write",
-	[EXIT_HLT] = "exit_hlt",
-	[EXIT_SHUTDOWN] = "exit_shutdown",
-	[EXIT_INTERRUPTED] = "exit_interrupted",
-	[EXIT_OTHER] = "exit_other",
 };
 
 void phase_mark(struct phases *p, enum phase phase)
@@ -54,110 +47,223 @@ const char *phase_name(enum phase phase)
 	return phase_names[phase];
 }
 
-int metrics_open(const char *path, struct err *e)
+void process_count_signal(struct process_counts *p, int sig)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND, 0644);
+	uint64_t *count;
 
-	return fd < 0 ? err_sys(e, "cannot open metrics '%s'", path) : fd;
+	switch (sig) {
+	case SIGBUS:
+		count = &p->signals.sigbus;
+		break;
+	case SIGSEGV:
+		count = &p->signals.sigsegv;
+		break;
+	case SIGXFSZ:
+		count = &p->signals.sigxfsz;
+		break;
+	case SIGXCPU:
+		count = &p->signals.sigxcpu;
+		break;
+	case SIGPIPE:
+		count = &p->signals.sigpipe;
+		break;
+	case SIGHUP:
+		count = &p->signals.sighup;
+		break;
+	case SIGILL:
+		count = &p->signals.sigill;
+		break;
+	case SIGSYS:
+		count = &p->seccomp.num_faults;
+		break;
+	default:
+		return;
+	}
+	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
-/* A line under construction: room for all groups of all drives, and for more. */
-struct line {
-	char text[16 * 1024];
-	size_t n;
+struct metrics {
+	int fd;
+	char *extra; /* or NULL */
+	size_t room; /* of each text */
+	struct metrics_values now, last; /* last: of the last line that was taken */
+	uint64_t missed, fails;
+	/* Held while the file is written and what that changes is noted, never waited
+	 * for; metrics_flush_fatal keeps it. */
+	bool writing;
+	char *text; /* at to n of it is still to be written */
+	size_t at, n;
+	struct metrics_values fatal_values;
+	char *fatal_text;
 };
 
-PRINTF_LIKE(2, 3) static void put(struct line *l, const char *fmt, ...)
+static bool take_writing(struct metrics *m)
 {
-	size_t room = sizeof(l->text) - l->n;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(l->text + l->n, room, fmt, ap);
-	va_end(ap);
-	assert(n >= 0 && (size_t)n < room);
-	l->n += (size_t)n;
+	return !__atomic_exchange_n(&m->writing, true, __ATOMIC_ACQUIRE);
 }
 
-static void put_vcpus(struct line *l, const struct metrics_view *v)
+static void leave_writing(struct metrics *m)
 {
-	uint64_t failures = 0;
+	__atomic_store_n(&m->writing, false, __ATOMIC_RELEASE);
+}
 
-	put(l, "\"vcpu\":{");
-	for (unsigned x = 0; x < EXIT_COUNT; x++) {
-		uint64_t sum = 0;
+int metrics_open(
+	const char *path, const char *extra, struct metrics **out, struct err *e)
+{
+	AUTO(metrics_close) struct metrics *m = calloc(1, sizeof(*m));
 
-		for (unsigned i = 0; i < v->n_vcpus; i++)
-			sum += __atomic_load_n(
-				&v->vcpus[i]->exits[x], __ATOMIC_RELAXED);
-		put(l, "\"%s\":%llu,", exit_names[x], (unsigned long long)sum);
+	if (!m)
+		return err_code(e, -ENOMEM, "metrics '%s'", path);
+	m->fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND, 0644);
+	if (m->fd < 0)
+		return err_sys(e, "cannot open metrics '%s'", path);
+	m->extra = extra ? strdup(extra) : NULL;
+	m->room = METRICS_TEXT_MAX + (extra ? strlen(extra) : 0);
+	m->text = malloc(m->room);
+	m->fatal_text = malloc(m->room);
+	if ((extra && !m->extra) || !m->text || !m->fatal_text)
+		return err_code(e, -ENOMEM, "metrics '%s'", path);
+	*out = TAKE(m);
+	return 0;
+}
+
+void metrics_close(struct metrics *m)
+{
+	if (!m)
+		return;
+	close_fd(m->fd);
+	free(m->extra);
+	free(m->text);
+	free(m->fatal_text);
+	free(m);
+}
+
+/* Everything at this moment. Safe in a signal handler, as is render. */
+static void gather(const struct metrics *m, const struct metrics_view *v,
+	struct metrics_values *out)
+{
+	metrics_gather(v, out);
+	if (m) {
+		out->logger.missed_metrics_count = m->missed;
+		out->logger.metrics_fails = m->fails;
 	}
+	out->logger.missed_log_count = log_missed();
+	out->logger.rate_limited_log_count = log_rate_limited();
+}
+
+/* A whole line into text; its length. */
+static size_t put_line(
+	const struct metrics *m, const struct metrics_values *values, char *text)
+{
+	size_t n = metrics_put_text(values, &m->last, m->extra, text, m->room);
+
+	assert(n > 0); /* metrics_room says so */
+	text[n] = '\n'; /* for the NUL */
+	return n + 1;
+}
+
+/* Writes what is left of m->text: 0, -EAGAIN when the file takes no more now, or
+ * another -errno. */
+static int push(struct metrics *m)
+{
+	while (m->at < m->n) {
+		ssize_t n = write(m->fd, m->text + m->at, m->n - m->at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		m->at += (size_t)n;
+	}
+	return 0;
+}
+
+/* New extremes for every struct agg. */
+static void restart_aggs(const struct metrics_view *v)
+{
 	for (unsigned i = 0; i < v->n_vcpus; i++)
-		failures += __atomic_load_n(&v->vcpus[i]->failures, __ATOMIC_RELAXED);
-	put(l, "\"failures\":%llu}", (unsigned long long)failures);
-}
-
-/* The counters of struct blk_stats, in the contract's names (9.2). */
-static const struct {
-	const char *name;
-	size_t offset;
-} blk_counters[] = {
-	{ "no_avail_buffer", offsetof(struct blk_stats, no_avail_buffer) },
-	{ "execute_fails", offsetof(struct blk_stats, execute_fails) },
-	{ "invalid_reqs_count", offsetof(struct blk_stats, invalid_reqs_count) },
-	{ "flush_count", offsetof(struct blk_stats, flush_count) },
-	{ "queue_event_count", offsetof(struct blk_stats, queue_event_count) },
-	{ "read_bytes", offsetof(struct blk_stats, read_bytes) },
-	{ "write_bytes", offsetof(struct blk_stats, write_bytes) },
-	{ "read_count", offsetof(struct blk_stats, read_count) },
-	{ "write_count", offsetof(struct blk_stats, write_count) },
-};
-
-/* One group: the sum of drives [first, first + n). */
-static void put_drives(
-	struct line *l, const struct metrics_view *v, unsigned first, unsigned n)
-{
-	for (size_t c = 0; c < ARRAY_LEN(blk_counters); c++) {
-		uint64_t sum = 0;
-
-		for (unsigned i = first; i < first + n; i++)
-			sum += *(const uint64_t *)((const char *)blk_stats(
-							   v->drives[i]) +
-				blk_counters[c].offset);
-		put(l, "%s\"%s\":%llu", c == 0 ? "" : ",", blk_counters[c].name,
-			(unsigned long long)sum);
-	}
-}
-
-int metrics_write(int fd, const struct metrics_view *v)
-{
-	struct line l = { .n = 0 };
-	struct timespec now;
-	ssize_t written;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
-	put(&l, "{\"utc_timestamp_ms\":%lld,\"phases\":{",
-		(long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-	for (unsigned p = PHASE_MAIN; p < PHASE_COUNT; p++)
-		put(&l, "%s\"%s_us\":%llu", p == PHASE_MAIN ? "" : ",", phase_names[p],
-			(unsigned long long)phase_us(v->phases, p));
-	put(&l, "},");
-	put_vcpus(&l, v);
+		for (unsigned x = 0; x < EXIT_SERVED; x++)
+			agg_restart(&v->vcpus[i]->served[x]);
 	for (unsigned i = 0; i < v->n_drives; i++) {
-		put(&l, ",\"block_%s\":{", v->drives[i]->id);
-		put_drives(&l, v, i, 1);
-		put(&l, "}");
+		agg_restart(&v->drives[i].stats->read_agg);
+		agg_restart(&v->drives[i].stats->write_agg);
 	}
-	put(&l, ",\"block\":{");
-	put_drives(&l, v, 0, v->n_drives);
-	put(&l, "},\"virtio\":{\"guest_faults\":%llu},\"uart\":{\"dropped_bytes\":%llu}",
-		(unsigned long long)v->device_faults,
-		(unsigned long long)v->uart_dropped);
-	put(&l, ",\"logger\":{\"missed_log_count\":%llu}}\n",
-		(unsigned long long)log_missed());
-	written = write(fd, l.text, l.n);
-	if (written < 0)
-		return -errno;
-	return (size_t)written == l.n ? 0 : -EAGAIN;
+	for (unsigned i = 0; i < v->n_nics; i++)
+		agg_restart(&v->nics[i].stats->tap_write_agg);
+}
+
+/* Writes the rest of the line before, if there is one. */
+static int finish_last(struct metrics *m)
+{
+	int r = take_writing(m) ? push(m) : -EBUSY;
+
+	if (r != -EBUSY)
+		leave_writing(m);
+	return r;
+}
+
+/* Starts the line of m->now, which is n bytes in m->text. Once the file has a part of
+ * it, it is taken: the rest comes before the next. */
+static int start_line(struct metrics *m, const struct metrics_view *v, size_t n)
+{
+	int r;
+
+	if (!take_writing(m))
+		return -EBUSY; /* the process ends */
+	m->at = 0;
+	m->n = n;
+	r = push(m);
+	if (m->at > 0) {
+		m->last = m->now;
+		restart_aggs(v);
+		r = 0;
+	} else {
+		m->n = 0;
+	}
+	leave_writing(m);
+	return r;
+}
+
+int metrics_write(struct metrics *m, const struct metrics_view *v)
+{
+	int r = finish_last(m);
+
+	if (r == 0) {
+		gather(m, v, &m->now);
+		r = start_line(m, v, put_line(m, &m->now, m->text));
+	}
+	if (r < 0)
+		m->missed++;
+	if (r < 0 && r != -EAGAIN)
+		m->fails++;
+	return r;
+}
+
+size_t metrics_room(const struct metrics *m)
+{
+	return m ? m->room : METRICS_TEXT_MAX;
+}
+
+size_t metrics_render(const struct metrics *m, const struct metrics_view *v,
+	bool totals, char *buf, size_t room)
+{
+	struct metrics_values now;
+
+	assert(m || totals);
+	gather(m, v, &now);
+	return metrics_put_text(
+		&now, totals ? NULL : &m->last, m ? m->extra : NULL, buf, room);
+}
+
+void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v)
+{
+	size_t n;
+
+	if (!m || !take_writing(m))
+		return;
+	if (push(m) < 0)
+		return; /* half a line is the end */
+	gather(m, v, &m->fatal_values);
+	n = put_line(m, &m->fatal_values, m->fatal_text);
+	(void)!write(m->fd, m->fatal_text, n); /* there is nobody left to tell */
 }

@@ -56,7 +56,7 @@ struct serial {
 
 	uint8_t tx[TX_BYTES];
 	size_t n_tx;
-	uint64_t dropped;
+	struct serial_counts counts;
 
 	struct loop *loop;
 	int out_fd;
@@ -101,10 +101,12 @@ static void flush_tx(struct serial *s)
 		if (n == -EAGAIN)
 			break;
 		if (n <= 0) { /* the reader is gone */
-			s->dropped += s->n_tx - done;
+			s->counts.error_count++;
+			s->counts.dropped_bytes += s->n_tx - done;
 			done = s->n_tx;
 			break;
 		}
+		s->counts.flush_count++;
 		done += (size_t)n;
 	}
 	s->n_tx -= done;
@@ -124,7 +126,9 @@ static void on_flush(void *self, uint32_t events)
 	s->writable.fd = s->out_fd;
 	if (loop_add(s->loop, &s->writable, EPOLLOUT) < 0) {
 		s->writable.fd = -1;
-		s->dropped += s->n_tx; /* nobody would tell when to go on */
+		s->counts.error_count++;
+		s->counts.dropped_bytes +=
+			s->n_tx; /* nobody would tell when to go on */
 		s->n_tx = 0;
 	}
 }
@@ -177,7 +181,7 @@ static void on_input(void *self, uint32_t events)
 static void put_byte(struct serial *s, uint8_t byte)
 {
 	if (s->n_tx == TX_BYTES) {
-		s->dropped++;
+		s->counts.dropped_bytes++;
 		return;
 	}
 	s->tx[s->n_tx++] = byte;
@@ -200,6 +204,7 @@ static uint8_t take_byte(struct serial *s)
 
 static void write_data(struct serial *s, uint8_t v)
 {
+	s->counts.write_count++;
 	if (s->mcr & MCR_LOOP) {
 		if (s->n_rx < RX_BYTES)
 			s->rx[s->n_rx++] = v;
@@ -218,8 +223,10 @@ static void serial_write(void *self, uint64_t at, const void *data, size_t n)
 	struct serial *s = self;
 	uint8_t v = *(const uint8_t *)data;
 
-	if (n != 1)
+	if (n != 1) {
+		s->counts.missed_write_count++;
 		return;
+	}
 	if ((s->lcr & LCR_DLAB) && at <= REG_IER) {
 		unsigned shift = at == REG_IER ? 8 : 0;
 
@@ -277,14 +284,17 @@ static void serial_read(void *self, uint64_t at, void *data, size_t n)
 	struct serial *s = self;
 	uint8_t *v = data;
 
-	if (n != 1)
+	if (n != 1) {
+		s->counts.missed_read_count++;
 		return;
+	}
 	if ((s->lcr & LCR_DLAB) && at <= REG_IER) {
 		*v = (uint8_t)(s->divisor >> (at == REG_IER ? 8 : 0));
 		return;
 	}
 	switch (at) {
 	case REG_DATA:
+		s->counts.read_count += s->n_rx > 0;
 		*v = take_byte(s);
 		break;
 	case REG_IER:
@@ -413,7 +423,12 @@ int serial_irq_fd(const struct serial *s)
 
 uint64_t serial_dropped(const struct serial *s)
 {
-	return __atomic_load_n(&s->dropped, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->counts.dropped_bytes, __ATOMIC_RELAXED);
+}
+
+const struct serial_counts *serial_counts(const struct serial *s)
+{
+	return &s->counts;
 }
 
 int serial_snap(struct serial *s, struct snap *snap)

@@ -32,4 +32,16 @@ MUST_CHECK int serial_snap(struct serial *s, struct snap *snap);
 /* Bytes that the guest wrote and the host did not take. */
 uint64_t serial_dropped(const struct serial *s);
 
+/* Since serial_create, in the names of the metrics (contract, 9.2). */
+struct serial_counts {
+	uint64_t read_count, write_count; /* bytes that the guest took, and sent */
+	uint64_t missed_read_count, missed_write_count; /* accesses that are too wide */
+	uint64_t flush_count; /* writes of output that the host took */
+	uint64_t error_count; /* and that it refused for good */
+	uint64_t dropped_bytes; /* serial_dropped */
+	uint64_t rate_limiter_dropped_bytes;
+};
+
+const struct serial_counts *serial_counts(const struct serial *s); /* borrowed */
+
 #endif

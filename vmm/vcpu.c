@@ -104,7 +104,7 @@ int vcpu_fd(const struct vcpu *v)
 	return v->fd;
 }
 
-const struct vcpu_counts *vcpu_counts(const struct vcpu *v)
+struct vcpu_counts *vcpu_counts(struct vcpu *v)
 {
 	return &v->counts;
 }
@@ -116,10 +116,18 @@ static void count(struct vcpu *v, enum vcpu_exit x)
 	__atomic_store_n(&v->counts.exits[x], n + 1, __ATOMIC_RELAXED);
 }
 
+/* Counts an access and how long it took since `from`. */
+static void count_served(struct vcpu *v, enum vcpu_exit x, uint64_t from)
+{
+	count(v, x);
+	agg_add(&v->counts.served[x], clock_us() - from);
+}
+
 /* A port access, which for string instructions is several at one port. */
 static void serve_port(struct vcpu *v)
 {
 	const struct kvm_run *run = v->run;
+	uint64_t from = clock_us();
 	uint8_t *data = (uint8_t *)v->run + run->io.data_offset;
 
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
@@ -128,12 +136,14 @@ static void serve_port(struct vcpu *v)
 		else
 			(void)bus_write(v->env.ports, run->io.port, data, run->io.size);
 	}
-	count(v, run->io.direction == KVM_EXIT_IO_IN ? EXIT_IO_IN : EXIT_IO_OUT);
+	count_served(v, run->io.direction == KVM_EXIT_IO_IN ? EXIT_IO_IN : EXIT_IO_OUT,
+		from);
 }
 
 static void serve_mmio(struct vcpu *v)
 {
 	struct kvm_run *run = v->run;
+	uint64_t from = clock_us();
 
 	if (run->mmio.is_write)
 		(void)bus_write(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
@@ -141,7 +151,7 @@ static void serve_mmio(struct vcpu *v)
 	else
 		(void)bus_read(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
 			run->mmio.len);
-	count(v, run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ);
+	count_served(v, run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, from);
 }
 
 static void end(struct vcpu *v, enum vcpu_end how, const char *why)

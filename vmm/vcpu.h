@@ -62,6 +62,6 @@ void vcpu_resume(struct vcpu *v);
  * thread, nor with the device lock held. A vCPU that never started is fine. */
 void vcpu_stop(struct vcpu *v);
 
-const struct vcpu_counts *vcpu_counts(const struct vcpu *v);
+struct vcpu_counts *vcpu_counts(struct vcpu *v); /* borrowed */
 
 #endif

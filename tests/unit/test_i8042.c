@@ -193,6 +193,29 @@ Test(i8042, loses_answers_to_a_guest_that_never_reads)
 	cr_assert_eq(get(COMMAND) & FULL, 0);
 }
 
+Test(i8042, counts_what_it_serves_and_what_it_does_not)
+{
+	uint16_t wide = 0;
+
+	put(COMMAND, 0xaa);
+	(void)get(COMMAND);
+	(void)get(DATA);
+	put(COMMAND, 0xa7); /* unknown */
+	put(1, 0);
+	(void)get(2);
+	i8042_bus_ops()->write(&dev, COMMAND, &wide, 2);
+	i8042_bus_ops()->read(&dev, DATA, &wide, 2);
+	put(COMMAND, 0xd1);
+	put(DATA, 0);
+	put(COMMAND, 0xfe);
+	cr_expect_eq(dev.counts.write_count, 5);
+	cr_expect_eq(dev.counts.read_count, 2);
+	cr_expect_eq(dev.counts.missed_write_count, 2);
+	cr_expect_eq(dev.counts.missed_read_count, 2);
+	cr_expect_eq(dev.counts.error_count, 1);
+	cr_expect_eq(dev.counts.reset_count, 2);
+}
+
 static int load(const struct i8042 *from)
 {
 	struct i8042 c = *from;

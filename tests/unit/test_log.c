@@ -132,11 +132,96 @@ Test(log, cuts_a_line_that_is_too_long)
 	memset(much, 'x', sizeof(much) - 1);
 	much[sizeof(much) - 1] = '\0';
 	log_info("%s", much);
+	expect_match("\\] x+\\.\\.\\.\n$");
 	log_set_id(much);
 	log_info("%s", much);
+	expect_match("\\[x+\\.\\.\\.\n$");
 	cr_assert_eq(lines_logged(), 2);
 	cr_assert_eq(strlen(text), 2048);
 	cr_assert_eq(log_missed(), 0);
+}
+
+Test(log, does_not_cut_a_line_that_just_fits)
+{
+	char much[1024];
+	size_t n;
+
+	log_info("%s", "");
+	n = 1024 - strlen(logged());
+	memset(much, 'x', sizeof(much));
+	log_info("%.*s", (int)n, much);
+	cr_assert_eq(strlen(strchr(logged(), '\n') + 1), 1024);
+	cr_assert_null(strstr(text, "..."));
+	log_info("%.*s", (int)n + 1, much);
+	cr_assert_not_null(strstr(logged(), "xxx...\n"));
+}
+
+/* --- where a line comes from --- */
+
+Test(log, shows_where_a_line_comes_from)
+{
+	int line = __LINE__ + 4;
+	char pattern[128];
+
+	log_set_show_origin(true);
+	log_info("x");
+	(void)snprintf(pattern, sizeof(pattern),
+		"main:tests/unit/test_log.c:%d\\] x\n$", line);
+	expect_match(pattern);
+	log_set_show_level(true);
+	log_guest("y");
+	expect_match("main:WARN:tests/unit/test_log.c:[0-9]+\\] y\n$");
+	log_set_show_origin(false);
+	log_info("z");
+	expect_match("main:INFO\\] z\n$");
+}
+
+/* Logs as a call in that source would. */
+static void log_from(const char *source)
+{
+	struct log_site site = { source, 1 };
+
+	log_write(LOG_INFO, &site, NULL, "from %s", source);
+}
+
+Test(log, leaves_out_modules_without_the_prefix)
+{
+	log_set_module("vmm/machine");
+	log_from("vmm/machine.c");
+	log_from("vmm/machine_start.c");
+	log_from("vmm/main.c");
+	log_from("api/vmm/machine.c");
+	log_from("vmm/base/log.c");
+	cr_expect_eq(lines_logged(), 2);
+	log_set_module("vmm/machine."); /* ".c" is not part of the name */
+	log_from("vmm/machine.c");
+	cr_expect_eq(lines_logged(), 2);
+	log_set_module("tests/");
+	log_info("from here");
+	cr_expect_eq(lines_logged(), 3);
+	log_set_module("");
+	log_from("vmm/main.c");
+	cr_expect_eq(lines_logged(), 4);
+}
+
+Test(log, leaves_out_everything_for_a_prefix_longer_than_any_name)
+{
+	char much[300];
+
+	memset(much, 'x', sizeof(much));
+	much[sizeof(much) - 1] = '\0';
+	log_set_module(much);
+	log_info("no");
+	log_from(much);
+	cr_expect_eq(lines_logged(), 1, "names end somewhere");
+}
+
+Test(log, does_not_count_as_limited_what_nobody_wants)
+{
+	log_set_module("virtio");
+	for (int i = 0; i < 100; i++)
+		log_guest("no");
+	cr_expect_eq(log_rate_limited(), 0);
 }
 
 Test(log, reads_level_names_in_any_case)
@@ -182,6 +267,14 @@ Test(log, does_not_wait_for_a_fifo_that_nobody_reads, .timeout = 300)
 	for (int i = 0; i < 1 << 20 && log_missed() < 3; i++)
 		log_info("line %d", i);
 	cr_assert_eq(log_missed(), 3);
+	cr_assert_eq(log_rate_limited(), 0);
+}
+
+Test(log, counts_lines_that_a_file_refuses)
+{
+	cr_assert_eq(log_open("/dev/full", &e), 0);
+	log_info("no room");
+	cr_assert_eq(log_missed(), 1);
 }
 
 Test(log, goes_on_where_a_file_ended)
@@ -223,11 +316,15 @@ Test(log, keeps_one_descriptor)
 	cr_assert_eq(fake_open_fds(), before);
 }
 
+/* --- limits --- */
+
 /* Logs n lines from one site whose limit is at hand. */
 static void log_often(struct log_limit *limit, unsigned n)
 {
+	static const struct log_site site = { "tests/x.c", 1 };
+
 	for (unsigned i = 0; i < n; i++)
-		log_write(LOG_WARN, limit, "guest did it");
+		log_write(LOG_WARN, &site, limit, "guest did it");
 }
 
 Test(log, lets_a_burst_of_ten_through)
@@ -236,30 +333,74 @@ Test(log, lets_a_burst_of_ten_through)
 
 	log_often(&limit, 10);
 	cr_assert_eq(lines_logged(), 10);
-	limit.next_us = UINT64_MAX / 2; /* no time passes */
+	limit.whole_us = UINT64_MAX / 2; /* no time passes */
 	log_often(&limit, 1000);
 	cr_assert_eq(lines_logged(), 10);
 	cr_assert_eq(limit.dropped, 1000);
+	cr_assert_eq(log_rate_limited(), 1000);
+}
+
+Test(log, lets_one_line_through_each_half_second_after_a_burst)
+{
+	uint64_t half = 500000, whole = clock_us() + 9 * half;
+	struct log_limit limit = { .whole_us = whole };
+
+	log_often(&limit, 1);
+	cr_assert_eq(lines_logged(), 1);
+	cr_assert_eq(limit.whole_us, whole + half, "the next is half a second later");
+	whole = clock_us() + 10 * half - 1000; /* for this test to be slow by */
+	limit.whole_us = whole;
+	log_often(&limit, 1);
+	cr_assert_eq(lines_logged(), 1);
+	cr_assert_eq(limit.whole_us, whole);
 }
 
 Test(log, owns_up_to_what_it_dropped)
 {
-	struct log_limit limit = { .burst = 10, .dropped = 3, .next_us = clock_us() };
+	struct log_limit limit = { .dropped = 3, .whole_us = clock_us() };
 
 	log_often(&limit, 1);
 	cr_assert_eq(limit.dropped, 0);
 	expect_match("dropped 3 lines like the next\n.*guest did it\n$");
-	limit.next_us = UINT64_MAX / 2;
+	limit.whole_us = UINT64_MAX / 2;
 	log_often(&limit, 1);
 	cr_assert_eq(lines_logged(), 2);
 }
 
 Test(log, grants_a_new_burst_after_a_quiet_time)
 {
-	struct log_limit limit = { .burst = 10, .next_us = 0 };
+	struct log_limit limit = { .whole_us = 1 };
 
-	log_often(&limit, 1);
-	cr_assert_eq(limit.burst, 1);
+	log_often(&limit, 10);
+	cr_assert_eq(lines_logged(), 10);
+	cr_assert_eq(log_rate_limited(), 0);
+}
+
+enum { OFTEN = 20000 };
+
+static void *log_often_in_a_thread(void *limit)
+{
+	log_often(limit, OFTEN);
+	return NULL;
+}
+
+Test(log, counts_every_line_of_two_threads_at_one_site)
+{
+	struct log_limit limit = { 0 };
+	uint64_t from = clock_us(), through = 0;
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(
+			pthread_create(&t[i], NULL, log_often_in_a_thread, &limit), 0);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(pthread_join(t[i], NULL), 0);
+	(void)logged();
+	for (const char *at = text; (at = strstr(at, "guest did it\n")); at++)
+		through++;
+	cr_expect_geq(through, 10);
+	cr_expect_leq(through, 11 + (clock_us() - from) / 500000);
+	cr_expect_eq(through + log_rate_limited(), 2 * OFTEN);
 }
 
 Test(log, limits_each_site_by_itself)

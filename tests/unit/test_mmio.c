@@ -286,6 +286,8 @@ Test(mmio, acknowledges_only_the_interrupts_named)
 	vdev_config_changed(mmio_vdev(t));
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
 	cr_assert_eq(fake_irqs(t), 2);
+	cr_assert_eq(mmio_irqs(t).triggers, 2);
+	cr_assert_eq(mmio_irqs(t).config_updates, 1);
 	fake_set_reg(t, VIRTIO_MMIO_INTERRUPT_ACK, 1);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 2);
 	fake_set_reg(t, VIRTIO_MMIO_INTERRUPT_ACK, UINT32_MAX);
@@ -299,4 +301,5 @@ Test(mmio, counts_generations_of_the_configuration)
 	vdev_config_changed(mmio_vdev(t));
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_CONFIG_GENERATION), before + 1);
 	cr_assert_eq(fake_irqs(t), 0); /* nobody to tell yet */
+	cr_assert_eq(mmio_irqs(t).triggers, 0);
 }

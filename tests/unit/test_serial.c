@@ -107,6 +107,8 @@ Test(serial, writes_what_gathered_in_one_go)
 	turn();
 	cr_assert_eq(shown(buf, sizeof(buf)), 5);
 	cr_assert_eq(serial_dropped(serial), 0);
+	cr_assert_eq(serial_counts(serial)->write_count, 17);
+	cr_assert_eq(serial_counts(serial)->flush_count, 2);
 }
 
 Test(serial, always_says_that_it_can_send)
@@ -171,6 +173,7 @@ Test(serial, drops_output_when_the_reader_is_gone)
 	print("you");
 	turn();
 	cr_assert_eq(serial_dropped(serial), 8);
+	cr_assert_eq(serial_counts(serial)->error_count, 2);
 }
 
 Test(serial, drops_output_when_the_reader_goes_while_it_waits)
@@ -228,6 +231,7 @@ Test(serial, gives_the_guest_what_is_typed)
 	cr_assert_eq(get(DATA), 'b');
 	cr_assert_eq(get(LSR) & 1, 0);
 	cr_assert_eq(get(DATA), 0, "nothing there");
+	cr_assert_eq(serial_counts(serial)->read_count, 2);
 }
 
 Test(serial, reads_no_more_input_than_the_guest_takes)
@@ -520,6 +524,8 @@ Test(serial, ignores_accesses_wider_than_a_byte)
 	v = UINT32_MAX;
 	serial_bus_ops()->read(serial, LSR, &v, 2);
 	cr_assert_eq(v, UINT32_MAX);
+	cr_assert_eq(serial_counts(serial)->missed_write_count, 2);
+	cr_assert_eq(serial_counts(serial)->missed_read_count, 1);
 }
 
 /* --- around it --- */

@@ -15,14 +15,20 @@
 
 #include "vmm/base/io.h"
 
-enum { LOG_BURST = 10, LOG_EVERY_US = 500000, LOG_LINE_MAX = 1024 };
+enum {
+	LOG_BURST = 10,
+	LOG_EVERY_US = 500000,
+	LOG_LINE_MAX = 1024,
+	LOG_MODULE_MAX = 128, /* longer than the path of any source */
+};
 
 static struct {
 	int fd;
 	enum log_level level;
-	bool show_level;
+	bool show_level, show_origin;
+	char module[LOG_MODULE_MAX];
 	const char *id;
-	uint64_t missed; /* any thread, atomically */
+	uint64_t missed, rate_limited; /* any thread, atomically */
 } the_log = { .fd = STDOUT_FILENO, .level = LOG_INFO, .id = "anonymous-instance" };
 
 static _Thread_local const char *thread_name = "main";
@@ -42,7 +48,8 @@ static const struct {
 
 int log_open(const char *path, struct err *e)
 {
-	/* O_RDWR: a FIFO opens even when nobody reads it yet. */
+	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
+	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
 	int fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND, 0644);
 
 	if (fd < 0)
@@ -61,6 +68,16 @@ void log_set_level(enum log_level level)
 void log_set_show_level(bool on)
 {
 	the_log.show_level = on;
+}
+
+void log_set_show_origin(bool on)
+{
+	the_log.show_origin = on;
+}
+
+void log_set_module(const char *prefix)
+{
+	(void)snprintf(the_log.module, sizeof(the_log.module), "%s", prefix);
 }
 
 void log_set_id(const char *id)
@@ -94,6 +111,11 @@ uint64_t log_missed(void)
 	return __atomic_load_n(&the_log.missed, __ATOMIC_RELAXED);
 }
 
+uint64_t log_rate_limited(void)
+{
+	return __atomic_load_n(&the_log.rate_limited, __ATOMIC_RELAXED);
+}
+
 static const char *level_tag(enum log_level level)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
@@ -102,68 +124,109 @@ static const char *level_tag(enum log_level level)
 	return "";
 }
 
-/* "2026-11-21T09:15:02.123456789 [id:main:INFO] " into buf; its length. */
-static size_t put_head(char *buf, size_t room, enum log_level level)
+/* A line under construction; the NUL at its end makes place for the newline. */
+struct line {
+	char text[LOG_LINE_MAX];
+	size_t n;
+};
+
+static void put_args(struct line *l, const char *fmt, va_list ap)
+{
+	size_t room = sizeof(l->text) - l->n;
+	int n = vsnprintf(l->text + l->n, room, fmt, ap);
+
+	if (n < 0)
+		return;
+	if ((size_t)n < room) {
+		l->n += (size_t)n;
+		return;
+	}
+	l->n = sizeof(l->text) - 1;
+	memcpy(l->text + l->n - strlen("..."), "...", strlen("..."));
+}
+
+PRINTF_LIKE(2, 3) static void put(struct line *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_args(l, fmt, ap);
+	va_end(ap);
+}
+
+/* "2026-11-21T09:15:02.123456789 [id:main:INFO:vmm/machine.c:42] " */
+static void put_head(struct line *l, enum log_level level, const struct log_site *site)
 {
 	struct timespec now;
 	struct tm tm;
-	size_t n;
-	int more;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
 	(void)localtime_r(&now.tv_sec, &tm);
-	n = strftime(buf, room, "%Y-%m-%dT%H:%M:%S", &tm);
-	more = snprintf(buf + n, room - n, ".%09ld [%s:%s%s%s] ", now.tv_nsec,
-		the_log.id, thread_name, the_log.show_level ? ":" : "",
-		the_log.show_level ? level_tag(level) : "");
-	return more > 0 ? MIN(n + (size_t)more, room - 1) : n;
+	l->n = strftime(l->text, sizeof(l->text), "%Y-%m-%dT%H:%M:%S", &tm);
+	put(l, ".%09ld [%s:%s", now.tv_nsec, the_log.id, thread_name);
+	if (the_log.show_level)
+		put(l, ":%s", level_tag(level));
+	if (the_log.show_origin)
+		put(l, ":%s:%d", site->file, site->line);
+	put(l, "] ");
 }
 
-static void put_line(enum log_level level, const char *fmt, va_list ap)
+static void put_line(
+	enum log_level level, const struct log_site *site, const char *fmt, va_list ap)
 {
-	char line[LOG_LINE_MAX];
-	size_t n = put_head(line, sizeof(line), level);
-	int more = vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	struct line l;
 
-	if (more > 0)
-		n = MIN(n + (size_t)more, sizeof(line) - 1);
-	for (size_t i = 0; i < n; i++) /* one event, one line, whatever a guest sent */
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
-	line[n++] = '\n';
-	if (io_write_now(the_log.fd, line, n) != (ssize_t)n)
+	put_head(&l, level, site);
+	put_args(&l, fmt, ap);
+	for (size_t i = 0; i < l.n;
+		i++) /* one event, one line, whatever a guest sent */
+		if ((unsigned char)l.text[i] < ' ' || l.text[i] == 0x7f)
+			l.text[i] = '?';
+	l.text[l.n++] = '\n';
+	if (io_write_now(the_log.fd, l.text, l.n) != (ssize_t)l.n)
 		__atomic_fetch_add(&the_log.missed, 1, __ATOMIC_RELAXED);
 }
 
 /* Whether this line is over the site's limit. On resumption *dropped lines are owned
- * up. */
-static bool is_over(struct log_limit *limit, uint32_t *dropped)
+ * up. Each line that comes through puts the whole burst off by its share. */
+static bool is_over(struct log_limit *limit, uint64_t *dropped)
 {
 	uint64_t now = clock_us();
+	uint64_t whole = __atomic_load_n(&limit->whole_us, __ATOMIC_RELAXED);
 
-	if (now >= limit->next_us + LOG_EVERY_US * LOG_BURST)
-		limit->burst = 0;
-	if (limit->burst >= LOG_BURST && now < limit->next_us) {
-		limit->dropped++;
-		return true;
-	}
-	limit->burst++;
-	limit->next_us = now + LOG_EVERY_US;
-	*dropped = limit->dropped;
-	limit->dropped = 0;
+	do {
+		if (whole > now + (LOG_BURST - 1) * LOG_EVERY_US) {
+			__atomic_fetch_add(&limit->dropped, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_add(&the_log.rate_limited, 1, __ATOMIC_RELAXED);
+			return true;
+		}
+	} while (!__atomic_compare_exchange_n(&limit->whole_us, &whole,
+		MAX(whole, now) + LOG_EVERY_US, true, __ATOMIC_RELAXED,
+		__ATOMIC_RELAXED));
+	*dropped = __atomic_exchange_n(&limit->dropped, 0, __ATOMIC_RELAXED);
 	return false;
 }
 
-void log_write(enum log_level level, struct log_limit *limit, const char *fmt, ...)
+/* Whether the site's module starts with the prefix that is wanted. */
+static bool is_wanted(const struct log_site *site)
 {
-	uint32_t dropped = 0;
+	size_t n = strlen(the_log.module), file = strlen(site->file);
+
+	return n + strlen(".c") <= file && memcmp(site->file, the_log.module, n) == 0;
+}
+
+void log_write(enum log_level level, const struct log_site *site,
+	struct log_limit *limit, const char *fmt, ...)
+{
+	uint64_t dropped = 0;
 	va_list ap;
 
-	if (limit && is_over(limit, &dropped))
+	if (!is_wanted(site) || (limit && is_over(limit, &dropped)))
 		return;
 	if (dropped > 0)
-		log_write(LOG_WARN, NULL, "dropped %u lines like the next", dropped);
+		log_write(LOG_WARN, site, NULL, "dropped %llu lines like the next",
+			(unsigned long long)dropped);
 	va_start(ap, fmt);
-	put_line(level, fmt, ap);
+	put_line(level, site, fmt, ap);
 	va_end(ap);
 }

@@ -2,7 +2,8 @@
  *
  * log: levelled lines in the contract's form (section 9.1), each one write, never
  * waiting: a line that cannot be written is counted. Before log_open and without a
- * path, lines go to stdout. Any thread; log_set_* before other threads start.
+ * path, lines go to stdout. Any thread logs; log_open and log_set_* may be called
+ * again and again, but only while no other thread logs: before the vCPUs run.
  */
 #ifndef HUSK_LOG_H
 #define HUSK_LOG_H
@@ -19,16 +20,27 @@ enum log_level {
 	LOG_TRACE,
 };
 
-/* Per call site: a burst of 10, then one line per 500 ms. */
-struct log_limit {
-	uint64_t next_us;
-	uint32_t burst, dropped;
+/* Where a line comes from. Its module is the file without ".c": "vmm/machine". */
+struct log_site {
+	const char *file; /* from the root of the sources */
+	int line;
 };
 
-/* Opens a file or FIFO, created when missing, never blocking. -errno with text. */
+/* Per call site: a burst of 10, then one line per 500 ms. Atomics; zeroed at first. */
+struct log_limit {
+	uint64_t whole_us; /* when the burst is whole again */
+	uint64_t dropped; /* since the last line that came through */
+};
+
+/* Opens a file or FIFO, created when missing, appended to, never blocking, in place of
+ * the one before, which stays on failure. -errno with text. */
 MUST_CHECK int log_open(const char *path, struct err *e);
 void log_set_level(enum log_level level);
 void log_set_show_level(bool on);
+/* File and line of the call in each line. */
+void log_set_show_origin(bool on);
+/* Only records whose module starts with this; copied. "" for all, as at first. */
+void log_set_module(const char *prefix);
 /* The instance id of every line; borrowed for good. */
 void log_set_id(const char *id);
 /* The calling thread's name in its lines; borrowed for good. "main" when never set. */
@@ -38,28 +50,33 @@ void log_set_thread(const char *name);
 bool log_parse_level(const char *name, enum log_level *out);
 
 bool log_is_on(enum log_level level);
-void log_write(enum log_level level, struct log_limit *limit, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+/* What the macros below call. A line of more than 1 KiB is cut and ends in "...". */
+void log_write(enum log_level level, const struct log_site *site,
+	struct log_limit *limit, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Lines that could not be written since the start. */
+/* Lines since the start that could not be written, or not whole. */
 uint64_t log_missed(void);
+/* Lines since the start that call sites' limits held back. */
+uint64_t log_rate_limited(void);
 
-#define log_at(level, ...)                                     \
-	do {                                                   \
-		if (log_is_on(level))                          \
-			log_write((level), NULL, __VA_ARGS__); \
+#define log_at(level, ...)                                                       \
+	do {                                                                     \
+		static const struct log_site log_site_ = { __FILE__, __LINE__ }; \
+		if (log_is_on(level))                                            \
+			log_write((level), &log_site_, NULL, __VA_ARGS__);       \
 	} while (0)
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* For what a guest can cause: limited per call site, with the device lock held. */
-#define log_guest(...)                                             \
-	do {                                                       \
-		static struct log_limit limit_;                    \
-		if (log_is_on(LOG_WARN))                           \
-			log_write(LOG_WARN, &limit_, __VA_ARGS__); \
+/* For what a guest, or a client, can cause as often as it likes. */
+#define log_guest(...)                                                             \
+	do {                                                                       \
+		static const struct log_site log_site_ = { __FILE__, __LINE__ };   \
+		static struct log_limit log_limit_;                                \
+		if (log_is_on(LOG_WARN))                                           \
+			log_write(LOG_WARN, &log_site_, &log_limit_, __VA_ARGS__); \
 	} while (0)
 
 #endif
