@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/bodies.h"
 
+#include <stdlib.h>
+
 #include "vmm/config.h"
 
 #define NOT_YET "is not in this version of husk"
@@ -17,7 +19,23 @@ static const char *const cache_names[] = {
 	NULL,
 };
 static const char *const template_names[] = { "None", NULL };
+static const char *const action_names[] = {
+	[ACTION_START] = "InstanceStart",
+	[ACTION_FLUSH_METRICS] = "FlushMetrics",
+	[ACTION_CTRL_ALT_DEL] = "SendCtrlAltDel",
+	NULL,
+};
+static const char *const state_names[] = {
+	[VM_PAUSED] = "Paused",
+	[VM_RESUMED] = "Resumed",
+	NULL,
+};
 static const char *const engine_names[] = { "Sync", NULL };
+
+static bool is_zero(const void *member)
+{
+	return *(const uint32_t *)member == 0;
+}
 
 /* clang-format off */
 static const struct field machine_rows[] = {
@@ -31,7 +49,8 @@ static const struct field machine_rows[] = {
 	{ .name = "huge_pages", .type = FIELD_ENUM, .names = huge_page_names,
 	  FIELD_AT(struct machine_cfg, huge_pages) },
 	{ .name = "cpu_template", .type = FIELD_ENUM, .names = template_names, .nullable = true,
-	  FIELD_AT(struct machine_cfg, cpu_template) },
+	  .is_null = is_zero, .omit_null = true,
+	  FIELD_AT(struct machine_cfg, cpu_template), FIELD_GIVEN(struct machine_cfg, has_cpu_template) },
 };
 
 static const struct field boot_rows[] = {
@@ -65,6 +84,45 @@ static const struct field drive_rows[] = {
 	  .reason = "is for vhost-user, which husk does not have" },
 };
 
+static const struct field drive_patch_rows[] = {
+	{ .name = "drive_id", .type = FIELD_STRING, .required = true,
+	  FIELD_AT(struct drive_patch, drive_id) },
+	{ .name = "path_on_host", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct drive_patch, path_on_host) },
+	{ .name = "rate_limiter", .type = FIELD_ABSENT, .nullable = true, .reason = NOT_YET },
+};
+
+static const struct field action_rows[] = {
+	{ .name = "action_type", .type = FIELD_ENUM, .names = action_names, .required = true,
+	  FIELD_AT(struct action_body, action) },
+};
+
+static const struct field vm_rows[] = {
+	{ .name = "state", .type = FIELD_ENUM, .names = state_names, .required = true,
+	  FIELD_AT(struct vm_body, state) },
+};
+
+static const struct field logger_rows[] = {
+	{ .name = "log_path", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct logger_body, log_path) },
+	{ .name = "level", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct logger_body, level) },
+	{ .name = "show_level", .type = FIELD_BOOL, .nullable = true,
+	  FIELD_AT(struct logger_body, show_level), FIELD_GIVEN(struct logger_body, has_show_level) },
+	{ .name = "show_log_origin", .type = FIELD_BOOL, .nullable = true,
+	  FIELD_AT(struct logger_body, show_log_origin), FIELD_GIVEN(struct logger_body, has_show_log_origin) },
+	{ .name = "module", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct logger_body, module) },
+};
+
+static const struct field metrics_rows[] = {
+	{ .name = "metrics_path", .type = FIELD_STRING, .required = true,
+	  FIELD_AT(struct metrics_body, metrics_path) },
+	{ .name = "emit_id", .type = FIELD_BOOL, FIELD_AT(struct metrics_body, emit_id) },
+	{ .name = "properties", .type = FIELD_JSON, .nullable = true,
+	  FIELD_AT(struct metrics_body, properties) },
+};
+
 static const struct field serial_rows[] = {
 	{ .name = "serial_out_path", .type = FIELD_STRING, .nullable = true,
 	  FIELD_AT(struct serial_cfg, serial_out_path) },
@@ -72,13 +130,31 @@ static const struct field serial_rows[] = {
 };
 /* clang-format on */
 
-const struct fields machine_cfg_fields = {
-	"machine-config",
-	machine_rows,
-	ARRAY_LEN(machine_rows),
+#define FIELDS(what, rows)                         \
+	{                                          \
+		what, rows, ARRAY_LEN(rows), false \
+	}
+
+const struct fields machine_cfg_fields = FIELDS("machine-config", machine_rows);
+const struct fields boot_cfg_fields = FIELDS("boot-source", boot_rows);
+const struct fields drive_cfg_fields = FIELDS("drive", drive_rows);
+const struct fields drive_patch_fields = FIELDS("drive", drive_patch_rows);
+const struct fields serial_cfg_fields = FIELDS("serial", serial_rows);
+const struct fields action_fields = FIELDS("actions", action_rows);
+const struct fields vm_fields = FIELDS("vm", vm_rows);
+const struct fields logger_fields = FIELDS("logger", logger_rows);
+const struct fields metrics_fields = {
+	"metrics", metrics_rows, ARRAY_LEN(metrics_rows), true, /* contract, 2.5 */
 };
-const struct fields boot_cfg_fields = { "boot-source", boot_rows,
-	ARRAY_LEN(boot_rows) };
-const struct fields drive_cfg_fields = { "drive", drive_rows, ARRAY_LEN(drive_rows) };
-const struct fields serial_cfg_fields = { "serial", serial_rows,
-	ARRAY_LEN(serial_rows) };
+
+void logger_body_fini(struct logger_body *b)
+{
+	free(b->log_path);
+	free(b->level);
+	free(b->module);
+}
+
+void metrics_body_fini(struct metrics_body *b)
+{
+	free(b->metrics_path);
+}

@@ -6,16 +6,15 @@
 #ifndef HUSK_CONFIG_FILE_H
 #define HUSK_CONFIG_FILE_H
 
-#include "vmm/machine.h"
+#include "api/api.h"
 
 enum { CONFIG_FILE_MAX = 1 << 20 };
 
 /* Applies a document of n bytes to a machine that has not started. -errno with text
  * that names section and member; the machine then has some of the settings. */
-MUST_CHECK int config_apply(
-	struct machine *m, const char *text, size_t n, struct err *e);
+MUST_CHECK int config_apply(struct api *a, const char *text, size_t n, struct err *e);
 
 /* Reads the file at path and applies it. */
-MUST_CHECK int config_load(struct machine *m, const char *path, struct err *e);
+MUST_CHECK int config_load(struct api *a, const char *path, struct err *e);
 
 #endif

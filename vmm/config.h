@@ -23,6 +23,7 @@ struct machine_cfg {
 	bool track_dirty_pages;
 	uint32_t huge_pages; /* enum guest_pages */
 	uint32_t cpu_template; /* enum cpu_template */
+	bool has_cpu_template; /* it was given: see machine_set_config */
 };
 
 #define MACHINE_CFG_DEFAULT                          \

@@ -48,7 +48,7 @@ int machine_create(const struct machine_env *env, struct machine **out, struct e
 		return err_code(e, -ENOMEM, "machine");
 	m->env = *env;
 	m->cfg = MACHINE_CFG_DEFAULT;
-	m->kernel_fd = m->initrd_fd = m->serial_fd = -1;
+	m->kernel_fd = m->initrd_fd = m->serial_fd = m->metrics_timer.fd = -1;
 	m->kvm = (struct kvm){ .dev_fd = -1, .vm_fd = -1 };
 	m->end = (struct loop_source){ .fn = on_end, .self = m };
 	m->end.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -76,6 +76,9 @@ void machine_destroy(struct machine *m)
 	close_fd(m->initrd_fd);
 	loop_remove(m->env.loop, &m->end);
 	close_fd(m->end.fd);
+	loop_remove(m->env.loop, &m->metrics_timer);
+	close_fd(m->metrics_timer.fd);
+	metrics_close(m->metrics);
 	free(m);
 }
 
@@ -197,26 +200,4 @@ void machine_stop(struct machine *m)
 int machine_exit_status(const struct machine *m)
 {
 	return __atomic_load_n(&m->exit_status, __ATOMIC_ACQUIRE);
-}
-
-int machine_write_metrics(struct machine *m, int fd)
-{
-	const struct vcpu_counts *counts[X86_VCPUS_MAX];
-	const struct vdev *drives[VIRTIO_DEVICES_MAX];
-	struct metrics_view v = {
-		.phases = m->env.phases,
-		.vcpus = counts,
-		.n_vcpus = m->n_vcpus,
-		.device_faults = device_list_faults(&m->devices),
-		.drives = drives,
-		.n_drives = m->devices.n_virtio,
-		.uart_dropped =
-			m->devices.serial ? serial_dropped(m->devices.serial) : 0,
-	};
-
-	for (unsigned i = 0; i < m->n_vcpus; i++)
-		counts[i] = vcpu_counts(m->vcpu[i]);
-	for (unsigned i = 0; i < m->devices.n_virtio; i++)
-		drives[i] = mmio_vdev(m->devices.virtio[i]);
-	return metrics_write(fd, &v);
 }

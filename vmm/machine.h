@@ -24,6 +24,8 @@ struct machine_env {
 	struct loop *loop; /* borrowed, as are the next two */
 	pthread_mutex_t *lock; /* the device lock, which the loop holds for callbacks */
 	struct phases *phases;
+	const struct api_counts *api_counts; /* for the metrics, borrowed; or NULL */
+	const struct process_counts *process_counts; /* likewise */
 	bool boot_timer; /* the guest has the page that reports its init */
 	/* Called on the loop's thread when the guest has ended; see
 	 * machine_exit_status. */
@@ -85,7 +87,18 @@ void machine_stop(struct machine *m);
 /* After env.ended: 0 when the guest reset itself, 1 for a triple fault or a failure. */
 int machine_exit_status(const struct machine *m);
 
-/* Writes one line of metrics to fd. 0 or -errno. */
-MUST_CHECK int machine_write_metrics(struct machine *m, int fd);
+/* Metrics. machine_set_metrics opens the file, once: -EEXIST with text after that.
+ * extra as for metrics_open. A line is then written every minute that the machine runs.
+ */
+MUST_CHECK int machine_set_metrics(
+	struct machine *m, const char *path, const char *extra, struct err *e);
+/* One line now: 0, also when there is no file, or -errno. */
+int machine_write_metrics(struct machine *m);
+/* The same with totals since the start, as a string: its length, or 0 when there is no
+ * room; machine_metrics_room is enough. */
+size_t machine_render_metrics(struct machine *m, char *buf, size_t room);
+size_t machine_metrics_room(const struct machine *m);
+/* The last line, from the handler of a fatal signal. */
+void machine_flush_metrics(struct machine *m);
 
 #endif

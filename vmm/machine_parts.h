@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * machine_parts: what a machine is made of, shared by machine.c (settings, states, end)
- * and machine_start.c (building and taking apart). Not for other files.
+ * machine_parts: what a machine is made of, shared by machine.c (settings, states,
+ * end), machine_start.c (building and taking apart), machine_run.c (what can be asked
+ * of one that runs) and machine_metrics.c. Not for other files.
  */
 #ifndef HUSK_MACHINE_PARTS_H
 #define HUSK_MACHINE_PARTS_H
@@ -31,6 +32,9 @@ struct machine {
 	struct drive drive[VIRTIO_DEVICES_MAX];
 	struct serial_cfg serial;
 	bool has_serial; /* the settings name one */
+
+	struct metrics *metrics; /* or NULL */
+	struct loop_source metrics_timer; /* timerfd; -1 without metrics */
 
 	struct kvm kvm;
 	struct guest_mem *mem;

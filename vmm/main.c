@@ -1,46 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main: options, log, signals, the machine, the loop, and the exit status (contract,
+ * main: options, log, API, the machine, the loop, and the exit status (contract,
  * section 1).
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
+#include <sys/un.h>
+#include <time.h>
 
 #include "api/config_file.h"
+#include "api/server.h"
 #include "vmm/base/args.h"
 #include "vmm/base/log.h"
-#include "vmm/base/loop.h"
-#include "vmm/machine.h"
-
-#define HUSK_VERSION "1.16.0"
+#include "vmm/base/version.h"
+#include "vmm/notify.h"
+#include "vmm/signals.h"
 
 enum {
 	STATUS_OK = 0,
 	STATUS_FAILURE = 1,
 	STATUS_BAD_LEVEL = 152,
 	STATUS_BAD_ARGUMENTS = 153,
-	STATUS_SIGXCPU = 154,
-	STATUS_SIGHUP = 156,
 };
+
+#define API_SOCK_DEFAULT "/run/firecracker.socket"
+#define NOT_YET "not in this version of husk"
 
 /* clang-format off */
 static struct arg args[] = {
-	{ .name = "--config-file", .value_name = "path", .help = "JSON settings of a microVM that starts at once" },
+	{ .name = "--api-sock", .value_name = "path", .help = "socket of the API, made anew (default " API_SOCK_DEFAULT ")" },
+	{ .name = "--api-fd", .value_name = "fd", .help = "descriptor of a socket that listens already, instead of --api-sock" },
 	{ .name = "--no-api", .help = "no API socket; needs --config-file" },
+	{ .name = "--config-file", .value_name = "path", .help = "JSON settings of a microVM that starts at once" },
 	{ .name = "--id", .value_name = "id", .help = "instance id: 1 to 64 letters, digits or '-'" },
 	{ .name = "--log-path", .value_name = "path", .help = "file or FIFO for the log instead of stdout" },
 	{ .name = "--level", .value_name = "level", .help = "Off, Error, Warn, Info (default), Debug or Trace" },
+	{ .name = "--module", .value_name = "prefix", .help = "log only what comes from these sources, such as vmm/ or virtio/blk" },
 	{ .name = "--show-level", .help = "the level in each log line" },
+	{ .name = "--show-log-origin", .help = "file and line in each log line" },
 	{ .name = "--metrics-path", .value_name = "path", .help = "file or FIFO for metrics, a JSON line each" },
 	{ .name = "--boot-timer", .help = "a page at 0xc0000000 by which the guest's init reports" },
 	{ .name = "--start-time-us", .value_name = "us", .help = "CLOCK_MONOTONIC when the launcher started husk" },
+	{ .name = "--start-time-cpu-us", .value_name = "us", .help = "CPU time of this process when it was exec'ed" },
+	{ .name = "--parent-cpu-time-us", .value_name = "us", .help = "CPU time that the launcher spent" },
+	{ .name = "--http-api-max-payload-size", .value_name = "bytes", .help = "longest body of a request (default 51200)" },
+	{ .name = "--no-seccomp", .help = "no system call filters" },
 	{ .name = "--version", .help = "print the version" },
 	{ .name = "--help", .help = "print this" },
+	{ .name = "--seccomp-filter", .value_name = "path", .help = NOT_YET },
+	{ .name = "--metadata", .value_name = "path", .help = NOT_YET },
+	{ .name = "--mmds-size-limit", .value_name = "bytes", .help = "largest MMDS document; has no effect yet" },
+	{ .name = "--snapshot-version", .help = NOT_YET },
+	{ .name = "--describe-snapshot", .value_name = "path", .help = NOT_YET },
+	{ .name = "--enable-pci", .help = "refused: husk has no PCI" },
 };
 /* clang-format on */
 
@@ -48,15 +62,24 @@ struct husk {
 	pthread_mutex_t lock; /* the device lock */
 	struct loop *loop;
 	struct machine *machine;
+	struct api api;
+	struct server *server; /* of the API, or NULL */
+	const char *socket; /* that husk made, to be unlinked, or NULL */
 	struct phases phases;
-	struct loop_source signals; /* signalfd */
-	int signal_status; /* of a signal that is a failure, else 0 */
-	int metrics_fd;
+	struct api_counts api_counts;
+	struct process_counts process_counts;
+	struct signals signals;
+	int stop_status; /* of a signal that is a failure, else 0 */
 };
 
 static const char *arg(const char *name)
 {
 	return args_value(args, ARRAY_LEN(args), name);
+}
+
+static int arg_u64(const char *name, uint64_t fallback, uint64_t *out, struct err *e)
+{
+	return args_u64(args, ARRAY_LEN(args), name, fallback, out, e);
 }
 
 /* An error before there is a log, and after: the last line on stderr says why. */
@@ -73,85 +96,20 @@ static void on_guest_ended(void *self)
 	loop_stop(h->loop);
 }
 
-static void on_signal(void *self, uint32_t events)
+static void on_stop(void *self, int status)
 {
 	struct husk *h = self;
-	struct signalfd_siginfo info;
 
-	(void)events;
-	if (read(h->signals.fd, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGHUP)
-		h->signal_status = STATUS_SIGHUP;
-	if (info.ssi_signo == SIGXCPU)
-		h->signal_status = STATUS_SIGXCPU;
-	log_info("signal %s: stopping", sigabbrev_np((int)info.ssi_signo));
+	h->stop_status = status;
 	loop_stop(h->loop);
 }
 
-/* Signals after which no code of husk can be relied on, and the status of each. */
-static const struct {
-	int sig, status;
-} fatal_signals[] = {
-	{ SIGSYS, 148 },
-	{ SIGBUS, 149 }, /* also the host out of 2 MiB pages */
-	{ SIGSEGV, 150 },
-	{ SIGXFSZ, 151 },
-	{ SIGILL, 157 },
-};
-
-static void on_fatal_signal(int sig)
+static void on_dying(void *self)
 {
-	const char *name = sigabbrev_np(sig); /* a table: safe in a handler */
+	struct husk *h = self;
 
-	(void)!write(STDERR_FILENO, "husk: fatal signal ", 19);
-	(void)!write(STDERR_FILENO, name, strlen(name));
-	(void)!write(STDERR_FILENO, "\n", 1);
-	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
-		if (fatal_signals[i].sig == sig)
-			_exit(fatal_signals[i].status);
-}
-
-static void catch_fatal_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_fatal_signal };
-
-	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
-		(void)sigaction(fatal_signals[i].sig, &sa, NULL); /* all can be */
-}
-
-/* nohup's child goes on when its terminal is gone. */
-static bool is_hangup_ignored(void)
-{
-	struct sigaction sa;
-
-	return sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
-}
-
-/* What asks husk to end becomes an event of the loop: the process ends cleanly. A
- * reader that goes away is an error of that write, not the end of husk. */
-static int watch_signals(struct husk *h, struct err *e)
-{
-	sigset_t set;
-	int r;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	catch_fatal_signals();
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGXCPU);
-	if (!is_hangup_ignored())
-		(void)sigaddset(&set, SIGHUP);
-	r = pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (r != 0)
-		return err_code(e, -r, "signals");
-	h->signals = (struct loop_source){ .fn = on_signal, .self = h };
-	h->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (h->signals.fd < 0)
-		return err_sys(e, "signals");
-	r = loop_add(h->loop, &h->signals, EPOLLIN);
-	return r < 0 ? err_code(e, r, "signals") : 0;
+	if (h->machine)
+		machine_flush_metrics(h->machine);
 }
 
 static int set_up_log(struct err *e)
@@ -174,6 +132,9 @@ static int set_up_log(struct err *e)
 		log_set_id(arg("--id"));
 	}
 	log_set_show_level(arg("--show-level") != NULL);
+	log_set_show_origin(arg("--show-log-origin") != NULL);
+	if (arg("--module"))
+		log_set_module(arg("--module"));
 	if (arg("--log-path") && log_open(arg("--log-path"), e) < 0)
 		return STATUS_FAILURE;
 	return STATUS_OK;
@@ -186,10 +147,60 @@ static void log_phases(const struct phases *p)
 			(unsigned long long)phase_us(p, i));
 }
 
-static void write_metrics(struct husk *h)
+/* How long it took from the launcher to here (contract, 9.2: api_server). */
+static int count_start_up(struct husk *h, struct err *e)
 {
-	if (h->metrics_fd >= 0 && machine_write_metrics(h->machine, h->metrics_fd) < 0)
-		log_warn("a line of metrics is lost");
+	struct timespec cpu;
+	uint64_t cpu_start, parent_cpu, cpu_us;
+	int r = arg_u64("--start-time-cpu-us", 0, &cpu_start, e);
+
+	if (r == 0)
+		r = arg_u64("--parent-cpu-time-us", 0, &parent_cpu, e);
+	if (r < 0)
+		return r;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu); /* cannot fail */
+	cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
+	h->api_counts.api_server.process_startup_time_us =
+		phase_us(&h->phases, PHASE_API_READY);
+	h->api_counts.api_server.process_startup_time_cpu_us =
+		(cpu_us > cpu_start ? cpu_us - cpu_start : 0) + parent_cpu;
+	return 0;
+}
+
+static int open_socket(struct husk *h, int *fd, struct err *e)
+{
+	const char *path = arg("--api-sock") ? arg("--api-sock") : API_SOCK_DEFAULT;
+	uint64_t number;
+	int r;
+
+	if (arg("--api-fd")) {
+		r = arg_u64("--api-fd", 0, &number, e);
+		if (r == 0 && (number <= STDERR_FILENO || number > INT32_MAX))
+			r = err_bad(e, "--api-fd %s is not an inherited descriptor",
+				arg("--api-fd"));
+		*fd = (int)number;
+		return r;
+	}
+	*fd = server_listen(path, e);
+	if (*fd >= 0)
+		h->socket = path;
+	return MIN(*fd, 0);
+}
+
+static int serve_api(struct husk *h, struct err *e)
+{
+	uint64_t max_body;
+	int fd, r = arg_u64("--http-api-max-payload-size", 51200, &max_body, e);
+
+	if (r == 0)
+		r = open_socket(h, &fd, e);
+	if (r == 0)
+		r = server_create(h->loop, fd, MIN(max_body, UINT32_MAX), api_handle,
+			&h->api, &h->server, e);
+	if (r < 0)
+		return err_add(e, r, "API socket");
+	phase_mark(&h->phases, PHASE_API_READY);
+	return count_start_up(h, e);
 }
 
 static int set_up(struct husk *h, struct err *e)
@@ -197,65 +208,122 @@ static int set_up(struct husk *h, struct err *e)
 	struct machine_env env = {
 		.lock = &h->lock,
 		.phases = &h->phases,
+		.api_counts = &h->api_counts,
+		.process_counts = &h->process_counts,
 		.boot_timer = arg("--boot-timer") != NULL,
 		.ended = on_guest_ended,
 		.self = h,
 	};
 	int r = loop_create(&h->lock, &h->loop, e);
 
+	h->signals = (struct signals){
+		.counts = &h->process_counts,
+		.stop = on_stop,
+		.dying = on_dying,
+		.self = h,
+	};
 	if (r == 0)
-		r = watch_signals(h, e);
-	if (r == 0 && arg("--metrics-path")) {
-		h->metrics_fd = metrics_open(arg("--metrics-path"), e);
-		r = MIN(h->metrics_fd, 0);
-	}
+		r = signals_watch(&h->signals, h->loop, e);
 	env.loop = h->loop;
 	if (r == 0)
 		r = machine_create(&env, &h->machine, e);
+	if (r == 0 && arg("--metrics-path"))
+		r = machine_set_metrics(h->machine, arg("--metrics-path"), NULL, e);
+	h->api = (struct api){
+		.machine = h->machine,
+		.counts = &h->api_counts,
+		.id = arg("--id") ? arg("--id") : "anonymous-instance",
+	};
+	if (r == 0 && !arg("--no-api"))
+		r = serve_api(h, e);
 	return r;
 }
 
-static int run(struct husk *h, struct err *e)
+static int start_from_file(struct husk *h, struct err *e)
 {
-	int r = set_up(h, e);
+	int r = config_load(&h->api, arg("--config-file"), e);
 
-	if (r == 0)
-		r = config_load(h->machine, arg("--config-file"), e);
 	if (r < 0)
 		return r;
 	phase_mark(&h->phases, PHASE_CONFIGURED);
 	r = machine_start(h->machine, e);
 	if (r < 0)
 		return err_add(e, r, "cannot start the microVM");
-	write_metrics(h);
+	(void)machine_write_metrics(h->machine); /* counts what is lost itself */
+	return 0;
+}
+
+static int run(struct husk *h, struct err *e)
+{
+	int r = set_up(h, e);
+
+	if (r == 0 && arg("--config-file"))
+		r = start_from_file(h, e);
+	if (r == 0)
+		r = notify_ready(e);
+	if (r < 0)
+		return r;
 	r = loop_run(h->loop);
 	if (r < 0)
 		return err_code(e, r, "event loop");
 	machine_stop(h->machine);
 	log_phases(&h->phases);
-	write_metrics(h);
-	return h->signal_status ? h->signal_status : machine_exit_status(h->machine);
+	(void)machine_write_metrics(h->machine);
+	return h->stop_status ? h->stop_status : machine_exit_status(h->machine);
+}
+
+/* Options that are known and cannot be had. */
+static int refuse_args(struct err *e)
+{
+	static const char *const not_yet[] = { "--seccomp-filter", "--metadata",
+		"--snapshot-version", "--describe-snapshot" };
+
+	for (size_t i = 0; i < ARRAY_LEN(not_yet); i++)
+		if (arg(not_yet[i]))
+			return err_bad(e, "%s is " NOT_YET, not_yet[i]);
+	if (arg("--enable-pci"))
+		return err_bad(e,
+			"--enable-pci: husk has no PCI; its devices are "
+			"virtio-mmio");
+	return ARGS_RUN;
+}
+
+static int check_numbers(struct err *e)
+{
+	static const char *const numbers[] = { "--api-fd", "--start-time-us",
+		"--start-time-cpu-us", "--parent-cpu-time-us",
+		"--http-api-max-payload-size", "--mmds-size-limit" };
+	uint64_t number;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(numbers); i++)
+		r = arg_u64(numbers[i], 0, &number, e);
+	return r;
 }
 
 static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 {
-	uint64_t start_us;
 	int rest;
 	int r = args_parse(argc, argv, args, ARRAY_LEN(args), &rest, e);
 
 	if (r == ARGS_RUN)
-		r = args_u64(args, ARRAY_LEN(args), "--start-time-us",
-			h->phases.at_us[PHASE_MAIN], &start_us, e);
+		r = check_numbers(e);
 	if (r != ARGS_RUN)
 		return r;
-	h->phases.at_us[PHASE_PROCESS_START] = start_us;
+	r = arg_u64("--start-time-us", h->phases.at_us[PHASE_MAIN],
+		&h->phases.at_us[PHASE_PROCESS_START], e);
+	if (r < 0)
+		return r;
 	if (arg("--no-api") && !arg("--config-file"))
 		return err_bad(e, "--no-api needs --config-file");
-	if (!arg("--no-api"))
-		return err_bad(e,
-			"the API socket is not in this version of husk: "
-			"give --no-api and --config-file");
-	return ARGS_RUN;
+	if (arg("--no-api") && (arg("--api-sock") || arg("--api-fd")))
+		return err_bad(e, "--no-api excludes --api-sock and --api-fd");
+	if (arg("--api-sock") && arg("--api-fd"))
+		return err_bad(e, "--api-sock and --api-fd exclude each other");
+	if (arg("--no-seccomp") && arg("--seccomp-filter"))
+		return err_bad(
+			e, "--no-seccomp and --seccomp-filter exclude each other");
+	return refuse_args(e);
 }
 
 /* A launcher may have closed them, and then the next file opened would get what is
@@ -269,11 +337,10 @@ static void fill_standard_fds(void)
 
 int main(int argc, char **argv)
 {
-	struct husk h = { .lock = PTHREAD_MUTEX_INITIALIZER, .metrics_fd = -1 };
+	struct husk h = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct err e = { "" };
 	int r;
 
-	h.signals.fd = -1;
 	phase_mark(&h.phases, PHASE_MAIN);
 	fill_standard_fds();
 	r = check_args(argc, argv, &h, &e);
@@ -297,10 +364,12 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		r = fail(STATUS_FAILURE, &e);
 	}
+	server_destroy(h.server);
+	if (h.socket)
+		(void)unlink(h.socket);
 	machine_destroy(h.machine);
+	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
-	close_fd(h.signals.fd);
-	close_fd(h.metrics_fd);
 	log_info("exiting with status %d", r);
 	return r;
 }

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * api: see the header. Checks come in the contract's order (2.5): the route, the id's
+ * syntax, the JSON and its members, the id in the body, the machine's state; what the
+ * values mean is the handler's.
+ */
+#include "api/api.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "vmm/base/log.h"
+
+static const char *const method_names[] = {
+	[HTTP_METHOD_GET] = "GET",
+	[HTTP_METHOD_PUT] = "PUT",
+	[HTTP_METHOD_PATCH] = "PATCH",
+	[HTTP_METHOD_DELETE] = "DELETE",
+};
+
+/* The first two segments of a path; what comes after is ignored. */
+struct target {
+	char resource[64], sub[128];
+	bool sub_is_cut;
+};
+
+/* Copies a segment of a path into room bytes; true when it was cut. */
+static bool take_segment(const char **path, char *to, size_t room)
+{
+	const char *at = *path + strspn(*path, "/");
+	size_t n = strcspn(at, "/");
+
+	memcpy(to, at, MIN(n, room - 1));
+	to[MIN(n, room - 1)] = '\0';
+	*path = at + n;
+	return n >= room;
+}
+
+static void split_path(const char *path, struct target *t)
+{
+	if (take_segment(&path, t->resource, sizeof(t->resource)))
+		strcpy(t->resource, "?"); /* longer than any there is */
+	t->sub_is_cut = take_segment(&path, t->sub, sizeof(t->sub));
+}
+
+static const struct route *find_route(enum http_method method, const struct target *t)
+{
+	for (size_t i = 0; i < n_routes; i++) {
+		const struct route *r = &routes[i];
+
+		if (r->method != method || strcmp(r->resource, t->resource) != 0)
+			continue;
+		if (r->sub_kind == SUB_NAMED && strcmp(r->sub, t->sub) != 0)
+			continue;
+		return r;
+	}
+	return NULL;
+}
+
+static int refuse_route(enum http_method method, const struct target *t, struct err *e)
+{
+	for (size_t i = 0; i < n_refusals; i++)
+		if (strcmp(refusals[i].resource, t->resource) == 0)
+			return err_bad(e, "%s: %s", t->resource, refusals[i].why);
+	return err_bad(e, "Invalid request method and/or path: %s %.64s%s%.64s",
+		method_names[method], t->resource, t->sub[0] ? "/" : "", t->sub);
+}
+
+/* Which methods carry a body, whatever their path (contract, 2.6). */
+static int check_body(const struct http_request *req, struct err *e)
+{
+	switch (req->method) {
+	case HTTP_METHOD_GET:
+		return req->body_len == 0
+			? 0
+			: err_bad(e, "GET request cannot have a body.");
+	case HTTP_METHOD_PUT:
+		return req->body_len > 0 ? 0 : err_bad(e, "Empty PUT request.");
+	case HTTP_METHOD_PATCH:
+		return req->body_len > 0 ? 0 : err_bad(e, "Empty PATCH request.");
+	case HTTP_METHOD_DELETE:
+		break;
+	}
+	return 0;
+}
+
+static int check_id(const struct target *t, struct err *e)
+{
+	if (t->sub[0] == '\0')
+		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
+	for (const char *p = t->sub; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '_')
+			return err_bad(e,
+				"The ID '%.64s' in the path can only contain "
+				"alphanumeric characters and underscores.",
+				t->sub);
+	return t->sub_is_cut
+		? err_bad(e, "The ID '%.64s...' in the path is too long.", t->sub)
+		: 0;
+}
+
+static int check_state(const struct api *a, const struct route *r, struct err *e)
+{
+	if (r->states >> machine_state(a->machine) & 1)
+		return 0;
+	return err_bad(e, "The requested operation is not supported %s the microVM.",
+		machine_state(a->machine) == MACHINE_NOT_STARTED ? "before starting"
+								 : "after starting");
+}
+
+static void count(struct api *a, size_t at)
+{
+	if (at > 0)
+		(*(uint64_t *)(void *)((char *)a->counts + at - 1))++;
+}
+
+/* Serves a body by its route. id: what the body's has to be, or NULL for any. */
+static int serve_body(struct api *a, const struct route *route, const char *id,
+	struct call *c, struct err *e)
+{
+	_Alignas(max_align_t) char cfg[BODY_MAX] = { 0 };
+	int r;
+
+	if (route->begin)
+		route->begin(a, cfg);
+	r = route->is_patch ? json_patch(c->body, route->fields, cfg, e)
+			    : json_read(c->body, route->fields, cfg, e);
+	if (r < 0) {
+		count(a, route->fails);
+		return err_add(e, r, "%s", route->area);
+	}
+	c->cfg = cfg;
+	if (id && strcmp(*(char **)(void *)(cfg + route->id_at), id) != 0)
+		r = err_bad(
+			e, "The ID '%s' in the path is not the one in the body.", id);
+	if (r == 0)
+		r = check_state(a, route, e);
+	if (r == 0) {
+		r = route->serve(a, c, e);
+		if (r < 0)
+			err_add(e, r, "%s", route->area);
+	}
+	if (route->end)
+		route->end(cfg);
+	c->cfg = NULL;
+	return r;
+}
+
+static int serve_route(struct api *a, const struct route *route, const struct target *t,
+	const struct http_request *req, struct call *c, struct err *e)
+{
+	AUTO(json_free) struct json *body = NULL;
+	int r = route->sub_kind == SUB_ID ? check_id(t, e) : 0;
+
+	if (r < 0)
+		return r;
+	count(a, route->count);
+	if (req->method == HTTP_METHOD_GET) {
+		r = check_state(a, route, e);
+		return r < 0 ? r : route->serve(a, c, e);
+	}
+	r = json_parse(req->body, req->body_len, &body, e);
+	if (r < 0) {
+		count(a, route->fails);
+		return err_add(e, r, "%s: the body is not valid JSON", route->area);
+	}
+	c->body = body;
+	return serve_body(a, route, route->sub_kind == SUB_ID ? t->sub : NULL, c, e);
+}
+
+static int serve(
+	struct api *a, const struct http_request *req, struct call *c, struct err *e)
+{
+	const struct route *route;
+	struct target t;
+	int r = check_body(req, e);
+
+	if (r < 0)
+		return r;
+	split_path(req->path, &t);
+	route = find_route(req->method, &t);
+	return route ? serve_route(a, route, &t, req, c, e)
+		     : refuse_route(req->method, &t, e);
+}
+
+static bool is_secret(const struct http_request *req)
+{
+	const struct route *route;
+	struct target t;
+
+	split_path(req->path, &t);
+	route = find_route(req->method, &t);
+	return (route && route->is_secret && !log_is_on(LOG_DEBUG)) ||
+		strcmp(t.resource, "mmds") == 0;
+}
+
+static void log_request(const struct http_request *req)
+{
+	if (req->body_len == 0)
+		log_info("API request: %s %s", method_names[req->method], req->path);
+	else
+		log_info("API request: %s %s: %s", method_names[req->method], req->path,
+			is_secret(req) ? "(body not shown)" : req->body);
+}
+
+void api_handle(void *self, const struct http_request *req, struct http_reply *reply)
+{
+	struct api *a = self;
+	struct err e = { "" };
+	struct call c = { .out = open_memstream(&reply->body, &reply->body_len) };
+	int r;
+
+	log_request(req);
+	r = c.out ? serve(a, req, &c, &e) : err_code(&e, -ENOMEM, "reply");
+	if (r < 0 && c.out) {
+		rewind(c.out);
+		(void)fputs("{\"fault_message\":", c.out);
+		json_write_string(c.out, e.text);
+		(void)putc('}', c.out);
+	}
+	if (c.out && fclose(c.out) != 0) {
+		free(TAKE(reply->body));
+		reply->body_len = 0;
+	}
+	if (reply->body_len == 0)
+		free(TAKE(reply->body));
+	reply->deprecated = c.deprecated;
+	if (c.deprecated)
+		a->counts->deprecated_api.deprecated_http_api_calls++;
+	reply->status = r < 0 ? 400 : reply->body ? 200 : 204;
+	if (r < 0)
+		log_error("API reply: status 400: %s", e.text);
+	else
+		log_info("API reply: status %u", reply->status);
+}
+
+int api_put(struct api *a, const char *resource, const struct json *body, struct err *e)
+{
+	struct call c = { .body = body };
+
+	for (size_t i = 0; i < n_routes; i++)
+		if (routes[i].method == HTTP_METHOD_PUT &&
+			strcmp(routes[i].resource, resource) == 0)
+			return serve_body(a, &routes[i], NULL, &c, e);
+	return err_bad(e, "%s: not in this version of husk", resource);
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * server: a connection reads, serves one request, writes, and only when its reply is
+ * taken goes on; so it needs one input buffer and one reply. Requests that wait in the
+ * input buffer are continued by EPOLLOUT, which comes in the next turn without bytes.
+ */
+#include "api/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "vmm/base/log.h"
+
+enum {
+	INPUT_MAX = 4096, /* read at once */
+	BACKLOG = 128,
+	DRAIN_MAX = 1 << 20, /* read and dropped after an error, so that it arrives */
+	FULL_STATUS = 503,
+	ERROR_STATUS = 400,
+};
+
+static const char full_body[] = "{\"error\":\"the 10 connections are taken\"}";
+_Static_assert(SERVER_CONNECTIONS == 10, "full_body says so");
+
+/* What a connection holds from the first byte of a request to the last of its reply. */
+struct work {
+	struct http_parser *parser;
+	size_t in_at, in_len;
+	char in[INPUT_MAX];
+	/* the reply: head, then body; sent counts both */
+	size_t head_len, body_len, sent;
+	char head[HTTP_HEAD_MAX];
+	char *body;
+};
+
+struct conn {
+	struct loop_source source; /* fd: -1 when the slot is free */
+	struct server *server;
+	struct work *work; /* NULL while idle */
+	uint32_t watched;
+	bool is_last; /* the reply under way ends the connection */
+	bool is_draining; /* it is sent: what still comes is dropped */
+	size_t drained;
+};
+
+struct server {
+	struct loop *loop;
+	struct loop_source listener;
+	bool is_starved; /* no descriptor for the connection that waits */
+	size_t max_body;
+	http_handler *handler;
+	void *self;
+	struct conn conns[SERVER_CONNECTIONS];
+};
+
+/* --- the reply --- */
+
+static bool has_output(const struct conn *c)
+{
+	return c->work && c->work->head_len > 0;
+}
+
+static bool has_input(const struct conn *c)
+{
+	return c->work && c->work->in_at < c->work->in_len;
+}
+
+static void drop_reply(struct work *w)
+{
+	free(TAKE(w->body));
+	w->head_len = w->body_len = w->sent = 0;
+}
+
+/* Sends what the socket takes now. 0 or -errno; has_output tells whether some is left.
+ */
+static int send_reply(struct conn *c)
+{
+	struct work *w = c->work;
+	size_t total = w->head_len + w->body_len;
+
+	while (w->sent < total) {
+		size_t of_head = MIN(w->sent, w->head_len), of_body = w->sent - of_head;
+		struct iovec iov[2] = {
+			{ w->head + of_head, w->head_len - of_head },
+			{ w->body ? w->body + of_body : NULL, w->body_len - of_body },
+		};
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+		ssize_t n = sendmsg(c->source.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		w->sent += (size_t)n;
+	}
+	drop_reply(w);
+	return 0;
+}
+
+/* Takes over the reply's body. */
+static int reply(struct conn *c, const struct http_reply *r)
+{
+	struct work *w = c->work;
+
+	assert(!has_output(c));
+	w->head_len = http_put_head(w->head, r, c->is_last);
+	w->body = r->body;
+	w->body_len = r->body_len;
+	w->sent = 0;
+	return send_reply(c);
+}
+
+static int reply_continue(struct conn *c)
+{
+	return reply(c, &(struct http_reply){ .status = 100 });
+}
+
+static int reply_error(struct conn *c)
+{
+	const char *text = http_parser_error(c->work->parser);
+	struct http_reply r = { .status = ERROR_STATUS };
+	int n;
+
+	log_guest("API: %s", text);
+	n = asprintf(&r.body, "{\"error\":\"%s\"}", text);
+	if (n < 0)
+		return -ENOMEM;
+	r.body_len = (size_t)n;
+	c->is_last = true;
+	c->work->in_len = 0; /* what follows an error has no known beginning */
+	return reply(c, &r);
+}
+
+static int serve(struct conn *c)
+{
+	struct server *s = c->server;
+	struct http_reply r = { 0 };
+
+	s->handler(s->self, http_parser_request(c->work->parser), &r);
+	assert(r.status >= 200 && (r.status != 204 || !r.body));
+	return reply(c, &r);
+}
+
+/* --- a connection's turn --- */
+
+static void work_destroy(struct work *w)
+{
+	if (!w)
+		return;
+	http_parser_destroy(w->parser);
+	free(w->body);
+	free(w);
+}
+DEFINE_AUTO(struct work *, work_destroy);
+
+static int work_create(size_t max_body, struct work **out)
+{
+	AUTO(work_destroy) struct work *w = malloc(sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->in_at = w->in_len = 0;
+	w->body = NULL;
+	drop_reply(w);
+	w->parser = http_parser_create(max_body);
+	if (!w->parser)
+		return -ENOMEM;
+	*out = TAKE(w);
+	return 0;
+}
+
+/* plain recv: a descriptor that a client passes is closed by the kernel. 1, or 0 when
+ * there is nothing now, or -errno; the end of the input is -ENODATA. */
+static int fill(struct conn *c)
+{
+	struct work *w = c->work;
+	ssize_t n = recv(c->source.fd, w->in, sizeof(w->in), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ENODATA;
+	w->in_at = 0;
+	w->in_len = (size_t)n;
+	return 1;
+}
+
+/* Goes on with the input, up to the end of one request. */
+static int advance(struct conn *c)
+{
+	struct work *w = c->work;
+	int r = 0;
+
+	while (r == 0 && has_input(c) && !has_output(c)) {
+		size_t used;
+		enum http_event ev = http_parser_feed(
+			w->parser, w->in + w->in_at, w->in_len - w->in_at, &used);
+
+		w->in_at += used;
+		if (ev == HTTP_EVENT_REQUEST)
+			return serve(c);
+		if (ev == HTTP_EVENT_ERROR)
+			return reply_error(c);
+		if (ev == HTTP_EVENT_CONTINUE)
+			r = reply_continue(c);
+	}
+	return r;
+}
+
+/* The reply that ends the connection is sent. To close now would cut it short for a
+ * client that is still sending. */
+static void start_drain(struct conn *c)
+{
+	(void)shutdown(c->source.fd, SHUT_WR); /* fails when the client is gone: fine */
+	c->is_draining = true;
+	work_destroy(TAKE(c->work));
+}
+
+static int drain(struct conn *c)
+{
+	char sink[INPUT_MAX];
+	ssize_t n = recv(c->source.fd, sink, sizeof(sink), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->drained += (size_t)n;
+	return n == 0 || c->drained > DRAIN_MAX ? -ENODATA : 0;
+}
+
+static int take_turn(struct conn *c)
+{
+	int r = 0;
+
+	if (c->is_draining)
+		return drain(c);
+	if (!c->work)
+		r = work_create(c->server->max_body, &c->work);
+	if (r == 0 && has_output(c))
+		r = send_reply(c);
+	if (r == 0 && !has_output(c) && !has_input(c) && !c->is_last)
+		r = fill(c);
+	if (r >= 0 && !has_output(c))
+		r = advance(c);
+	if (r < 0 || has_output(c))
+		return r;
+	if (c->is_last)
+		start_drain(c);
+	else if (!has_input(c) && http_parser_is_idle(c->work->parser))
+		work_destroy(TAKE(c->work));
+	return 0;
+}
+
+/* --- connections come and go --- */
+
+static void watch_listener(struct server *s, uint32_t events)
+{
+	if (loop_set(s->loop, &s->listener, events) < 0)
+		log_guest("API: no new connection can be seen");
+}
+
+static void conn_close(struct conn *c)
+{
+	struct server *s = c->server;
+
+	loop_remove(s->loop, &c->source);
+	close_fd(TAKE_FD(c->source.fd));
+	work_destroy(TAKE(c->work));
+	if (s->is_starved) /* there is a descriptor now: look again */
+		watch_listener(s, EPOLLIN | EPOLLET);
+}
+
+static int watch(struct conn *c)
+{
+	uint32_t events = has_output(c) || has_input(c) ? EPOLLOUT : EPOLLIN;
+	int r = 0;
+
+	if (events != c->watched)
+		r = loop_set(c->server->loop, &c->source, events);
+	c->watched = events;
+	return r;
+}
+
+static void on_conn(void *self, uint32_t events)
+{
+	struct conn *c = self;
+
+	(void)events; /* a hang-up is found by whichever of recv and send comes next */
+	if (take_turn(c) < 0 || watch(c) < 0)
+		conn_close(c);
+}
+
+/* A free slot. One whose client was told that it is over counts as free. */
+static struct conn *find_slot(struct server *s)
+{
+	struct conn *over = NULL;
+
+	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
+		if (s->conns[i].source.fd < 0)
+			return &s->conns[i];
+		if (s->conns[i].is_draining)
+			over = &s->conns[i];
+	}
+	if (over)
+		conn_close(over);
+	return over;
+}
+
+static void log_peer(int fd)
+{
+	struct ucred who;
+	socklen_t n = sizeof(who);
+
+	if (log_is_on(LOG_DEBUG) &&
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
+		log_debug("API: connection from pid=%d uid=%u", who.pid, who.uid);
+}
+
+/* One connection too many: told so in one write, which an empty socket takes. */
+static void turn_away(int fd)
+{
+	struct http_reply r = { .status = FULL_STATUS,
+		.body = (char *)full_body,
+		.body_len = sizeof(full_body) - 1 };
+	char text[HTTP_HEAD_MAX + sizeof(full_body)], sink[INPUT_MAX];
+	size_t n = http_put_head(text, &r, true);
+
+	memcpy(text + n, full_body, r.body_len);
+	log_guest("API: more than %d connections", SERVER_CONNECTIONS);
+	/* each may fail for a client that is gone: it is closed in any case */
+	(void)send(fd, text, n + r.body_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(fd, SHUT_WR);
+	(void)recv(fd, sink, sizeof(sink), MSG_DONTWAIT); /* unread, it would reset */
+}
+
+static void conn_open(struct server *s, int accepted)
+{
+	AUTO(close_fd) int fd = accepted;
+	struct conn *c = find_slot(s);
+
+	log_peer(fd);
+	if (!c) {
+		turn_away(fd);
+		return;
+	}
+	*c = (struct conn){
+		.source = { .fd = fd, .fn = on_conn, .self = c, .unlocked = true },
+		.server = s,
+		.watched = EPOLLIN,
+	};
+	if (loop_add(s->loop, &c->source, EPOLLIN) < 0) {
+		log_guest("API: a connection cannot be watched");
+		c->source.fd = -1;
+		return;
+	}
+	TAKE_FD(fd);
+}
+
+/* Without a descriptor to accept with, the listener stays ready. It is then watched for
+ * changes only: a further client, or a connection that closes, makes it look again. */
+static void on_listener(void *self, uint32_t events)
+{
+	struct server *s = self;
+	int fd = accept4(s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+		return;
+	if (fd < 0) {
+		log_guest("API: cannot accept: %s", strerrordesc_np(errno));
+		if (!s->is_starved)
+			watch_listener(s, EPOLLIN | EPOLLET);
+		s->is_starved = true;
+		return;
+	}
+	if (s->is_starved)
+		watch_listener(s, EPOLLIN);
+	s->is_starved = false;
+	conn_open(s, fd);
+}
+
+/* --- set-up --- */
+
+int server_listen(const char *path, struct err *e)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	AUTO(close_fd) int fd = -1;
+
+	if (path[0] == '\0' || strlen(path) >= sizeof(at.sun_path))
+		return err_bad(e, "API socket '%s': a path of 1 to %zu bytes is needed",
+			path, sizeof(at.sun_path) - 1);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return err_sys(e, "API socket '%s'", path);
+	if (listen(fd, BACKLOG) < 0) {
+		int r = err_sys(e, "API socket '%s'", path);
+
+		(void)unlink(
+			path); /* bind made it; that it may stay is no second error */
+		return r;
+	}
+	return TAKE_FD(fd);
+}
+
+static bool has_option(int fd, int option, int value)
+{
+	int got;
+	socklen_t n = sizeof(got);
+
+	return getsockopt(fd, SOL_SOCKET, option, &got, &n) == 0 && got == value;
+}
+
+static int check_listener(int fd, struct err *e)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return err_sys(e, "API descriptor %d", fd);
+	if (!has_option(fd, SO_DOMAIN, AF_UNIX) ||
+		!has_option(fd, SO_TYPE, SOCK_STREAM) ||
+		!has_option(fd, SO_ACCEPTCONN, 1))
+		return err_bad(e,
+			"API descriptor %d is not a listening Unix stream socket", fd);
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_sys(e, "API descriptor %d", fd);
+	return 0;
+}
+
+int server_create(struct loop *loop, int listen_fd, size_t max_body,
+	http_handler *handler, void *self, struct server **out, struct err *e)
+{
+	AUTO(close_fd) int fd = listen_fd;
+	AUTO(server_destroy) struct server *s = NULL;
+	int r = check_listener(fd, e);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_code(e, -ENOMEM, "API server");
+	s->loop = loop;
+	s->max_body = max_body;
+	s->handler = handler;
+	s->self = self;
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		s->conns[i].source.fd = -1;
+	s->listener = (struct loop_source){
+		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
+	};
+	r = loop_add(loop, &s->listener, EPOLLIN);
+	if (r < 0)
+		return err_code(e, r, "API server");
+	*out = TAKE(s);
+	return 0;
+}
+
+void server_destroy(struct server *s)
+{
+	if (!s)
+		return;
+	s->is_starved = false;
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0)
+			conn_close(&s->conns[i]);
+	loop_remove(s->loop, &s->listener);
+	close_fd(s->listener.fd);
+	free(s);
+}
