@@ -174,16 +174,20 @@ int put_metrics(struct api *a, struct call *c, struct err *e)
 int patch_vm(struct api *a, struct call *c, struct err *e)
 {
 	const struct vm_body *body = c->cfg;
-	uint64_t began = clock_us();
+	bool pause = body->state == VM_PAUSED;
+	uint64_t began = clock_us(), took;
 	int r = 0;
 
-	if (body->state == VM_PAUSED)
+	if (pause)
 		r = machine_pause(a->machine, e);
 	else
 		machine_resume(a->machine);
-	if (body->state == VM_PAUSED)
-		a->counts->latencies_us.pause_vm = clock_us() - began;
+	took = clock_us() - began;
+	if (pause)
+		a->counts->latencies_us.pause_vm =
+			a->counts->latencies_us.vmm_pause_vm = took;
 	else
-		a->counts->latencies_us.resume_vm = clock_us() - began;
+		a->counts->latencies_us.resume_vm =
+			a->counts->latencies_us.vmm_resume_vm = took;
 	return r;
 }

@@ -236,12 +236,14 @@ int machine_start(struct machine *m, struct err *e)
 	int r;
 
 	assert(m->state == MACHINE_NOT_STARTED);
+	phase_mark(m->env.phases, PHASE_CONFIGURED);
 	r = start(m, e);
 	if (r == 0) {
 		m->state = MACHINE_RUNNING;
 		return 0;
 	}
 	machine_unbuild(m);
+	phase_forget_from(m->env.phases, PHASE_CONFIGURED);
 	/* a vCPU that ran may have ended: that is not the end of the next start's */
 	m->has_ended = false;
 	m->exit_status = 0;

@@ -245,7 +245,6 @@ static int start_from_file(struct husk *h, struct err *e)
 
 	if (r < 0)
 		return r;
-	phase_mark(&h->phases, PHASE_CONFIGURED);
 	r = machine_start(h->machine, e);
 	if (r < 0)
 		return err_add(e, r, "cannot start the microVM");

@@ -34,6 +34,12 @@ void phase_mark(struct phases *p, enum phase phase)
 		__atomic_store_n(&p->at_us[phase], clock_us(), __ATOMIC_RELAXED);
 }
 
+void phase_forget_from(struct phases *p, enum phase phase)
+{
+	for (unsigned i = phase; i < PHASE_COUNT; i++)
+		__atomic_store_n(&p->at_us[i], 0, __ATOMIC_RELAXED);
+}
+
 uint64_t phase_us(const struct phases *p, enum phase phase)
 {
 	uint64_t at = __atomic_load_n(&p->at_us[phase], __ATOMIC_RELAXED);

@@ -127,6 +127,9 @@ struct phases {
 /* Notes the moment, once: later calls for the same phase change nothing. */
 void phase_mark(struct phases *p, enum phase phase);
 
+/* Forgets that phase and all after it, for a start that is tried again. */
+void phase_forget_from(struct phases *p, enum phase phase);
+
 /* Microseconds from process start to the phase, or 0 when not reached. */
 uint64_t phase_us(const struct phases *p, enum phase phase);
 
