@@ -7,6 +7,11 @@
 
 #define NOT_YET "is not in this version of husk"
 
+#define FIELDS(what, rows)                         \
+	{                                          \
+		what, rows, ARRAY_LEN(rows), false \
+	}
+
 static const char *const huge_page_names[] = {
 	[GUEST_PAGES_NONE] = "None",
 	[GUEST_PAGES_TRANSPARENT] = "Transparent",
@@ -30,14 +35,63 @@ static const char *const state_names[] = {
 	[VM_RESUMED] = "Resumed",
 	NULL,
 };
-static const char *const engine_names[] = { "Sync", NULL };
+static const char *const engine_names[] = {
+	[IO_SYNC] = "Sync",
+	[IO_ASYNC] = "Async",
+	NULL,
+};
 
 static bool is_zero(const void *member)
 {
 	return *(const uint32_t *)member == 0;
 }
 
+static bool is_zero64(const void *member)
+{
+	return *(const uint64_t *)member == 0;
+}
+
+static bool is_no_bucket(const void *member)
+{
+	return !bucket_is_limit(member);
+}
+
+static bool is_no_limiter(const void *member)
+{
+	const struct limiter_cfg *c = member;
+
+	return is_no_bucket(&c->bandwidth) && is_no_bucket(&c->ops);
+}
+
 /* clang-format off */
+static const struct field bucket_rows[] = {
+	{ .name = "size", .type = FIELD_UINT, .required = true, .max = UINT64_MAX,
+	  FIELD_AT(struct bucket_cfg, size) },
+	{ .name = "one_time_burst", .type = FIELD_UINT, .nullable = true, .max = UINT64_MAX,
+	  .is_null = is_zero64, FIELD_AT(struct bucket_cfg, one_time_burst) },
+	{ .name = "refill_time", .type = FIELD_UINT, .required = true, .max = UINT64_MAX,
+	  FIELD_AT(struct bucket_cfg, refill_time) },
+};
+static const struct fields bucket_fields = {
+	"token bucket", bucket_rows, ARRAY_LEN(bucket_rows), true, /* contract, 2.5 */
+};
+
+static const struct field limiter_rows[] = {
+	{ .name = "bandwidth", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  .is_null = is_no_bucket, FIELD_AT(struct limiter_cfg, bandwidth) },
+	{ .name = "ops", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  .is_null = is_no_bucket, FIELD_AT(struct limiter_cfg, ops) },
+};
+static const struct fields limiter_fields = FIELDS("rate limiter", limiter_rows);
+
+static const struct field limiter_patch_rows[] = {
+	{ .name = "bandwidth", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  FIELD_AT(struct limiter_patch, to.bandwidth), FIELD_GIVEN(struct limiter_patch, has_bandwidth) },
+	{ .name = "ops", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  FIELD_AT(struct limiter_patch, to.ops), FIELD_GIVEN(struct limiter_patch, has_ops) },
+};
+static const struct fields limiter_patch_fields = FIELDS("rate limiter", limiter_patch_rows);
+
 static const struct field machine_rows[] = {
 	{ .name = "vcpu_count", .type = FIELD_UINT, .required = true,
 	  .min = 1, .max = VCPU_COUNT_MAX, FIELD_AT(struct machine_cfg, vcpu_count) },
@@ -79,7 +133,8 @@ static const struct field drive_rows[] = {
 	  FIELD_AT(struct drive_cfg, cache_type) },
 	{ .name = "io_engine", .type = FIELD_ENUM, .names = engine_names, .nullable = true,
 	  FIELD_AT(struct drive_cfg, io_engine) },
-	{ .name = "rate_limiter", .type = FIELD_ABSENT, .nullable = true, .reason = NOT_YET },
+	{ .name = "rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_fields,
+	  .is_null = is_no_limiter, FIELD_AT(struct drive_cfg, rate_limiter) },
 	{ .name = "socket", .type = FIELD_ABSENT, .nullable = true,
 	  .reason = "is for vhost-user, which husk does not have" },
 };
@@ -89,7 +144,8 @@ static const struct field drive_patch_rows[] = {
 	  FIELD_AT(struct drive_patch, drive_id) },
 	{ .name = "path_on_host", .type = FIELD_STRING, .nullable = true,
 	  FIELD_AT(struct drive_patch, path_on_host) },
-	{ .name = "rate_limiter", .type = FIELD_ABSENT, .nullable = true, .reason = NOT_YET },
+	{ .name = "rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_patch_fields,
+	  FIELD_AT(struct drive_patch, rate_limiter), FIELD_GIVEN(struct drive_patch, has_rate_limiter) },
 };
 
 static const struct field action_rows[] = {
@@ -129,11 +185,6 @@ static const struct field serial_rows[] = {
 	{ .name = "rate_limiter", .type = FIELD_ABSENT, .nullable = true, .reason = NOT_YET },
 };
 /* clang-format on */
-
-#define FIELDS(what, rows)                         \
-	{                                          \
-		what, rows, ARRAY_LEN(rows), false \
-	}
 
 const struct fields machine_cfg_fields = FIELDS("machine-config", machine_rows);
 const struct fields boot_cfg_fields = FIELDS("boot-source", boot_rows);

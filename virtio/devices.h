@@ -7,17 +7,29 @@
 #define HUSK_DEVICES_H
 
 #include "virtio/disk.h"
+#include "virtio/limiter.h"
 #include "virtio/virtio.h"
 #include "vmm/base/agg.h"
 
 /* A block device (virtio 1.2, 5.2) named id over an open disk. Takes the disk over,
- * also on failure. flush: offer VIRTIO_BLK_F_FLUSH. */
+ * also on failure. flush: offer VIRTIO_BLK_F_FLUSH. limits: copied. Borrows loop. */
 MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
-	struct vdev **out, struct err *e);
+	struct loop *loop, const struct limiter_cfg *limits, struct vdev **out,
+	struct err *e);
 
-/* Gives the device another disk, which it takes over, when what is in flight on the one
- * it has is done; tells the driver. The new disk is as writable as the old one. */
-void blk_set_disk(struct vdev *v, struct disk *disk);
+/* For the four below: v is a block device that a transport has, on the loop's thread
+ * with the device lock held.
+ *
+ * Puts another disk in the place of the old one, which is drained and closed: the
+ * driver is told of the change, also when the size is the same. Takes the disk over,
+ * also on failure: -EINVAL when one can be written and the other not, and the old one
+ * stays. */
+MUST_CHECK int blk_set_disk(struct vdev *v, struct disk *disk);
+
+/* Merges a change of the limits; -errno with text. */
+MUST_CHECK int blk_patch_limiter(
+	struct vdev *v, const struct limiter_patch *p, struct err *e);
+struct limiter_cfg blk_limiter(const struct vdev *v);
 
 /* What a device counted since its creation, in the names of the metrics
  * (contract, 9.2). Bumped by its device alone, with the device lock held; read, and the

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * disk: synchronous I/O on a regular file or block device. Ranges were checked by the
- * device against the size found at opening; that the file has shrunk since, that its
- * file system is full or cannot punch holes, is met here.
+ * disk: opening, and synchronous I/O on a regular file or block device. Ranges were
+ * checked by the device against the size found at opening; that the file has shrunk
+ * since, that its file system is full or cannot punch holes, is met here.
  */
-#include "virtio/disk.h"
+#include "virtio/disk_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,15 +15,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-
-struct disk {
-	int fd;
-	bool read_only, is_block;
-	bool no_discard, no_punch, no_zero_range; /* the host said so once */
-	uint64_t bytes;
-	unsigned tail;
-	char serial[DISK_SERIAL_BYTES];
-};
 
 static void set_serial(struct disk *d, const struct stat *st)
 {
@@ -81,6 +72,8 @@ void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
+	if (d->engine)
+		d->engine->close(d);
 	close_fd(d->fd);
 	free(d);
 }
@@ -105,30 +98,49 @@ void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES])
 	memcpy(out, d->serial, DISK_SERIAL_BYTES);
 }
 
+void disk_cursor_init(struct disk_req *req)
+{
+	req->cursor =
+		(struct disk_cursor){ .iov = req->iov, .n = req->n_iov, .at = req->at };
+}
+
+unsigned disk_cursor_spans(struct disk_cursor *c, const struct iovec **out)
+{
+	if (c->skip == 0) {
+		*out = c->iov;
+		return MIN(c->n, (unsigned)IOV_MAX);
+	}
+	c->part = (struct iovec){ (uint8_t *)c->iov->iov_base + c->skip,
+		c->iov->iov_len - c->skip };
+	*out = &c->part;
+	return 1;
+}
+
+bool disk_cursor_advance(struct disk_cursor *c, size_t n)
+{
+	c->at += n;
+	c->skip += n;
+	for (; c->n > 0 && c->skip >= c->iov->iov_len; c->n--, c->iov++)
+		c->skip -= c->iov->iov_len;
+	return c->n == 0;
+}
+
 typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
 
-/* Moves all bytes of n spans, over short transfers. 0 or -errno; -EIO when the kernel
- * moves nothing, as it does past the end of a file that shrank. */
-static int move_all(
-	vector_fn *move, int fd, const struct iovec *iov, unsigned n, uint64_t at)
+/* Moves all bytes that are left, over short transfers. 0 or -errno; -EIO when the
+ * kernel moves nothing, as it does past the end of a file that shrank. */
+static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
 {
-	size_t skip = 0; /* bytes of *iov that are done */
-
-	while (n > 0) {
-		struct iovec part = { (char *)iov->iov_base + skip,
-			iov->iov_len - skip };
-		ssize_t moved = skip > 0
-			? move(fd, &part, 1, (off_t)at)
-			: move(fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)at);
+	while (c->n > 0) {
+		const struct iovec *iov;
+		unsigned n = disk_cursor_spans(c, &iov);
+		ssize_t moved = move(fd, iov, (int)n, (off_t)c->at);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
 		if (moved <= 0)
 			return moved < 0 ? -errno : -EIO;
-		at += (uint64_t)moved;
-		skip += (size_t)moved;
-		for (; n > 0 && skip >= iov->iov_len; n--, iov++)
-			skip -= iov->iov_len;
+		(void)disk_cursor_advance(c, (size_t)moved);
 	}
 	return 0;
 }
@@ -173,14 +185,14 @@ static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 
 	while (len > 0) {
 		struct iovec iov[64];
-		unsigned n = 0;
+		struct disk_cursor c = { .iov = iov, .at = at };
 		uint64_t part = 0;
 		int r;
 
-		for (; n < ARRAY_LEN(iov) && part < len; part += iov[n++].iov_len)
-			iov[n] = (struct iovec){ (void *)(uintptr_t)zeroes,
+		for (; c.n < ARRAY_LEN(iov) && part < len; part += iov[c.n++].iov_len)
+			iov[c.n] = (struct iovec){ (void *)(uintptr_t)zeroes,
 				MIN(len - part, sizeof(zeroes)) };
-		r = move_all(pwritev, d->fd, iov, n, at);
+		r = move_all(pwritev, d->fd, &c);
 		if (r < 0)
 			return r;
 		at += part;
@@ -207,13 +219,25 @@ static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 	return write_zeroes(d, at, len);
 }
 
-static int run(struct disk *d, const struct disk_req *req)
+int disk_range_mode(const struct disk *d, const struct disk_req *req)
+{
+	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block
+					     : req->unmap && !d->no_punch;
+
+	if (punch)
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	if (req->op == DISK_ZERO && !d->no_zero_range)
+		return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	return -1;
+}
+
+int disk_run(struct disk *d, struct disk_req *req)
 {
 	switch (req->op) {
 	case DISK_READ:
-		return move_all(preadv, d->fd, req->iov, req->n_iov, req->at);
+		return move_all(preadv, d->fd, &req->cursor);
 	case DISK_WRITE:
-		return move_all(pwritev, d->fd, req->iov, req->n_iov, req->at);
+		return move_all(pwritev, d->fd, &req->cursor);
 	case DISK_FLUSH:
 		return fdatasync(d->fd) < 0 ? -errno : 0;
 	case DISK_DISCARD:
@@ -224,12 +248,34 @@ static int run(struct disk *d, const struct disk_req *req)
 	return -EINVAL;
 }
 
+bool disk_is_async(const struct disk *d)
+{
+	return d->engine != NULL;
+}
+
+void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self)
+{
+	d->batch = batch;
+	d->batch_self = self;
+}
+
 void disk_submit(struct disk *d, struct disk_req *req)
 {
-	req->done(req, run(d, req));
+	disk_cursor_init(req);
+	if (d->engine)
+		d->engine->submit(d, req);
+	else
+		req->done(req, disk_run(d, req));
+}
+
+void disk_kick(struct disk *d)
+{
+	if (d->engine)
+		d->engine->kick(d);
 }
 
 void disk_drain(struct disk *d)
 {
-	(void)d; /* disk_submit has waited */
+	if (d->engine)
+		d->engine->drain(d);
 }

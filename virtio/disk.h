@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * disk: the backing file or block device of a drive. Synchronous today; the face is the
- * one that asynchronous I/O will use: submit, then a completion, which here comes
- * before disk_submit returns. Owned by one device, used with the device lock held.
+ * disk: the backing file or block device of a drive: submit, then a completion. A
+ * synchronous disk completes before disk_submit returns; an asynchronous one, over
+ * io_uring, starts what was submitted at the next disk_kick and completes in any order,
+ * from disk_kick, the loop or disk_drain. Owned by one device, used with the device
+ * lock held.
  */
 #ifndef HUSK_DISK_H
 #define HUSK_DISK_H
@@ -11,6 +13,7 @@
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
+#include "vmm/base/loop.h"
 
 struct disk;
 
@@ -33,6 +36,19 @@ struct disk_req {
 	/* Called once with 0 or -errno: a file that shrank is -EIO, a full one -ENOSPC.
 	 */
 	void (*done)(struct disk_req *req, int result);
+
+	/* The disk's own, until done. */
+	struct disk_cursor {
+		const struct iovec *iov; /* first span that is not finished */
+		unsigned n; /* spans left */
+		size_t skip; /* bytes of the first that are */
+		uint64_t at;
+		struct iovec part; /* the rest of the first */
+	} cursor;
+	struct disk_req *next;
+	uint64_t order; /* its place among all requests */
+	unsigned n_before; /* of a flush: changes that it waits for */
+	int mode; /* of a discard or zero: fallocate's */
 };
 
 /* Opens a regular file or block device. A size that is not a multiple of 512 loses its
@@ -51,8 +67,22 @@ unsigned disk_hidden_tail(const struct disk *d);
  * with zeroes, as in the contract: what GET_ID answers. */
 void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES]);
 
-/* Starts a request; it and its iovecs stay valid until done is called. */
+/* Makes a disk asynchronous for good, before its first request. batch(self) is then
+ * called after each group of completions that comes from the loop or from disk_drain;
+ * set it by disk_on_batch. -errno with text: -ENOSYS where the kernel has no io_uring
+ * or too little of it, -EPERM where it is forbidden; the disk then stays synchronous.
+ */
+MUST_CHECK int disk_go_async(struct disk *d, struct loop *loop, struct err *e);
+bool disk_is_async(const struct disk *d);
+void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self);
+
+/* Starts a request, or puts it in line for the next disk_kick; it and its iovecs stay
+ * valid until done is called. A flush covers all that was submitted before it; other
+ * requests have no order. */
 void disk_submit(struct disk *d, struct disk_req *req);
+
+/* Starts all that is in line, by one system call. At the end of a turn. */
+void disk_kick(struct disk *d);
 
 /* Waits until every submitted request is done. */
 void disk_drain(struct disk *d);

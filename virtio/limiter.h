@@ -8,15 +8,9 @@
 #ifndef HUSK_LIMITER_H
 #define HUSK_LIMITER_H
 
+#include "virtio/bucket.h"
 #include "vmm/base/loop.h"
 #include "vmm/core/snap.h"
-
-/* As the API gives it. size or refill_time 0: no limit. */
-struct bucket_cfg {
-	uint64_t size; /* tokens: bytes or operations */
-	uint64_t one_time_burst; /* tokens */
-	uint64_t refill_time; /* ms from empty to full */
-};
 
 struct limiter_cfg {
 	struct bucket_cfg bandwidth, ops;

@@ -106,6 +106,11 @@ static void host_fault(struct vdev *v)
 		raise_irq(t, VIRTIO_MMIO_INT_CONFIG);
 }
 
+static void host_serve_again(struct vdev *v, unsigned q)
+{
+	signal_fd(container_of(v->host, struct mmio, host)->kick[q].source.fd);
+}
+
 static void on_kick(void *self, uint32_t events)
 {
 	struct kick *k = self;
@@ -440,7 +445,8 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 		dev->config_len <= VDEV_CONFIG_MAX);
 	if (!t)
 		return err_code(e, -ENOMEM, "%s '%s'", dev->ops->name, dev->id);
-	t->host = (struct vdev_host){ host_interrupt, host_config_changed, host_fault };
+	t->host = (struct vdev_host){ host_interrupt, host_config_changed, host_fault,
+		host_serve_again };
 	dev->host = &t->host;
 	t->dev = TAKE(owned);
 	t->mem = mem;

@@ -200,6 +200,13 @@ void queue_unpop(struct queue *q)
 	q->last_avail--;
 }
 
+unsigned queue_left(const struct queue *q)
+{
+	uint16_t ahead = q->desc ? (uint16_t)(avail_idx(q) - q->last_avail) : 0;
+
+	return MIN(ahead, q->size); /* guest: more entries than the ring has */
+}
+
 void queue_push(struct queue *q, uint16_t head, uint32_t written)
 {
 	struct vring_used_elem elem = { .id = htole32(head), .len = htole32(written) };

@@ -64,6 +64,9 @@ MUST_CHECK int queue_pop(struct queue *q, struct chain *c);
  */
 void queue_unpop(struct queue *q);
 
+/* Chains that queue_pop has yet to take, by the driver's word: 0 to size. */
+unsigned queue_left(const struct queue *q);
+
 /* Returns chain head to the driver with `written` bytes of it written by the device. */
 void queue_push(struct queue *q, uint16_t head, uint32_t written);
 

@@ -45,6 +45,7 @@ struct vdev_host {
 	void (*interrupt)(struct vdev *v); /* used buffers */
 	void (*config_changed)(struct vdev *v);
 	void (*fault)(struct vdev *v);
+	void (*serve_again)(struct vdev *v, unsigned q);
 };
 
 struct vdev {
@@ -93,6 +94,13 @@ static inline void vdev_config_changed(struct vdev *v)
 static inline void vdev_fault(struct vdev *v)
 {
 	v->host->fault(v);
+}
+
+/* Calls kick for queue q in the loop's next turn, if the device may be served then: for
+ * a device that can go on with what it left in the ring. */
+static inline void vdev_serve_again(struct vdev *v, unsigned q)
+{
+	v->host->serve_again(v, q);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef HUSK_CONFIG_H
 #define HUSK_CONFIG_H
 
+#include "virtio/limiter.h"
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 #include "vmm/core/guest_mem.h"
@@ -44,7 +45,7 @@ struct boot_cfg {
 	"i8042.dumbkbd swiotlb=noforce"
 
 enum cache_type { CACHE_UNSAFE, CACHE_WRITEBACK };
-enum io_engine { IO_SYNC };
+enum io_engine { IO_SYNC, IO_ASYNC };
 
 struct drive_cfg {
 	char *drive_id;
@@ -54,12 +55,15 @@ struct drive_cfg {
 	char *partuuid; /* or NULL */
 	uint32_t cache_type; /* enum cache_type */
 	uint32_t io_engine; /* enum io_engine */
+	struct limiter_cfg rate_limiter;
 };
 
 /* A change of a drive; what is not given stays. */
 struct drive_patch {
 	char *drive_id;
 	char *path_on_host; /* or NULL */
+	bool has_rate_limiter;
+	struct limiter_patch rate_limiter;
 };
 
 struct serial_cfg {

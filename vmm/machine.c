@@ -149,6 +149,19 @@ static struct drive *drive_place(struct machine *m, const char *id)
 	return m->n_drives < ARRAY_LEN(m->drive) ? &m->drive[m->n_drives] : NULL;
 }
 
+int drive_open_disk(const struct drive_cfg *cfg, const char *path, struct loop *loop,
+	struct disk **out, struct err *e)
+{
+	AUTO(disk_close) struct disk *disk = NULL;
+	int r = disk_open(path, cfg->is_read_only, &disk, e);
+
+	if (r == 0 && cfg->io_engine == IO_ASYNC)
+		r = disk_go_async(disk, loop, e);
+	if (r == 0)
+		*out = TAKE(disk);
+	return r;
+}
+
 int machine_put_drive(struct machine *m, struct drive_cfg *cfg, struct err *e)
 {
 	AUTO(disk_close) struct disk *disk = NULL;
@@ -165,7 +178,7 @@ int machine_put_drive(struct machine *m, struct drive_cfg *cfg, struct err *e)
 		if (&m->drive[i] != place && m->drive[i].cfg.is_root_device)
 			return err_bad(e, "drive '%s': '%s' is the root device already",
 				cfg->drive_id, m->drive[i].cfg.drive_id);
-	r = disk_open(cfg->path_on_host, cfg->is_read_only, &disk, e);
+	r = drive_open_disk(cfg, cfg->path_on_host, m->env.loop, &disk, e);
 	if (r < 0)
 		return err_add(e, r, "drive '%s'", cfg->drive_id);
 	if (disk_hidden_tail(disk) > 0)

@@ -52,6 +52,10 @@ struct machine {
 	struct loop_source end; /* eventfd */
 };
 
+/* Opens path as the backing of a drive with these settings. */
+MUST_CHECK int drive_open_disk(const struct drive_cfg *cfg, const char *path,
+	struct loop *loop, struct disk **out, struct err *e);
+
 /* The guest has ended. Any thread. An error status beats success when several vCPUs
  * end; the first is logged, since a guest that waits for its reset asks again. */
 void machine_end(struct machine *m, int status, const char *why);

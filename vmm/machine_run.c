@@ -77,27 +77,52 @@ static struct drive *find_drive(struct machine *m, const char *id)
 	return NULL;
 }
 
+/* Puts path in the place of the drive's file. The setting takes the string over. */
+static int swap_file(struct machine *m, struct drive *d, char **path, struct err *e)
+{
+	struct disk *disk;
+	char *old = d->cfg.path_on_host;
+	int r = drive_open_disk(&d->cfg, *path, m->env.loop, &disk, e);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(m->env.lock);
+	r = blk_set_disk(d->dev, disk);
+	pthread_mutex_unlock(m->env.lock);
+	if (r < 0)
+		return err_code(e, r, "'%s'", *path);
+	d->cfg.path_on_host = *path;
+	*path = old;
+	return 0;
+}
+
+static int change_limits(struct machine *m, struct drive *d,
+	const struct limiter_patch *limits, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(m->env.lock);
+	r = blk_patch_limiter(d->dev, limits, e);
+	d->cfg.rate_limiter = blk_limiter(d->dev);
+	pthread_mutex_unlock(m->env.lock);
+	return r;
+}
+
 int machine_patch_drive(struct machine *m, struct drive_patch *patch, struct err *e)
 {
 	struct drive *d = find_drive(m, patch->drive_id);
-	AUTO(disk_close) struct disk *disk = NULL;
-	char *path = d ? d->cfg.path_on_host : NULL;
-	int r;
+	int r = 0;
 
 	if (!d)
 		return err_bad(e, "there is no drive '%.80s'", patch->drive_id);
-	if (!patch->path_on_host)
+	if (!patch->path_on_host && !patch->has_rate_limiter)
 		return err_bad(
 			e, "drive '%s': nothing to change is given", patch->drive_id);
-	r = disk_open(patch->path_on_host, d->cfg.is_read_only, &disk, e);
-	if (r < 0)
-		return err_add(e, r, "drive '%s'", patch->drive_id);
-	pthread_mutex_lock(m->env.lock);
-	blk_set_disk(d->dev, TAKE(disk));
-	pthread_mutex_unlock(m->env.lock);
-	d->cfg.path_on_host = patch->path_on_host;
-	patch->path_on_host = path; /* the old one goes with the patch */
-	return 0;
+	if (patch->path_on_host)
+		r = swap_file(m, d, &patch->path_on_host, e);
+	if (r == 0 && patch->has_rate_limiter)
+		r = change_limits(m, d, &patch->rate_limiter, e);
+	return r < 0 ? err_add(e, r, "drive '%s'", patch->drive_id) : 0;
 }
 
 int machine_send_ctrl_alt_del(struct machine *m, struct err *e)

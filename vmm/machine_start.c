@@ -62,10 +62,12 @@ static int start_drive(struct machine *m, struct drive *d, struct err *e)
 	int r = 0;
 
 	if (!d->disk)
-		r = disk_open(d->cfg.path_on_host, d->cfg.is_read_only, &d->disk, e);
+		r = drive_open_disk(
+			&d->cfg, d->cfg.path_on_host, m->env.loop, &d->disk, e);
 	if (r == 0)
 		r = blk_create(d->cfg.drive_id, TAKE(d->disk),
-			d->cfg.cache_type == CACHE_WRITEBACK, &d->dev, e);
+			d->cfg.cache_type == CACHE_WRITEBACK, m->env.loop,
+			&d->cfg.rate_limiter, &d->dev, e);
 	if (r == 0)
 		r = device_list_add_virtio(&m->devices, d->dev, e);
 	return r < 0 ? err_add(e, r, "drive '%s'", d->cfg.drive_id) : 0;

@@ -4,10 +4,12 @@
  * of steps: register accesses, bytes in guest memory, descriptors, whole requests,
  * kicks, and things that happen on the host meanwhile. What must hold is checked after
  * every step. Deterministic: each input starts with new memory, a new disk and a new
- * device.
+ * device. The first byte may ask for a disk whose requests stay in flight until the
+ * input completes them, in any order, and for a limiter that only a patch fills.
  */
 #include <assert.h>
 #include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -20,6 +22,7 @@
 #include <sys/stat.h>
 
 #include "virtio/devices.h"
+#include "virtio/disk_parts.h"
 #include "virtio/mmio.h"
 #include "vmm/base/log.h"
 
@@ -43,6 +46,10 @@ static struct mmio *t;
 static int disk_fd;
 static uint16_t avail_idx;
 static bool loaded_garbage; /* a snapshot that was tampered with */
+static bool is_async, is_limited;
+static struct disk *disk_now;
+static struct disk_req *held; /* in flight, the newest first */
+static unsigned n_held;
 
 /* The input, from the front; past its end there are zeroes. At most one take_ in an
  * expression: their order would be the compiler's. */
@@ -86,17 +93,76 @@ static void set_reg(uint64_t at, uint32_t value)
 	mmio_bus_ops()->write(t, at, &value, sizeof(value));
 }
 
-static void attach(bool read_only)
+static void engine_submit(struct disk *d, struct disk_req *req)
 {
+	(void)d;
+	req->next = held;
+	held = req;
+	n_held++;
+}
+
+static void engine_kick(struct disk *d)
+{
+	(void)d;
+}
+
+/* Completes number i of those in flight. */
+static void complete(unsigned i, bool fail)
+{
+	struct disk_req **at = &held, *req;
+
+	for (; i > 0; i--)
+		at = &(*at)->next;
+	req = *at;
+	*at = req->next;
+	n_held--;
+	req->done(req, fail ? -EIO : disk_run(disk_now, req));
+}
+
+static void engine_drain(struct disk *d)
+{
+	bool any = held != NULL;
+
+	while (held)
+		complete(n_held - 1, false);
+	if (any)
+		d->batch(d->batch_self);
+}
+
+static void engine_close(struct disk *d)
+{
+	assert(d != disk_now || !held);
+}
+
+static struct disk *open_disk(bool read_only)
+{
+	static const struct disk_engine engine = { engine_submit, engine_kick,
+		engine_drain, engine_close };
 	char path[64];
 	struct disk *disk;
-	struct vdev *v;
 	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", disk_fd);
 	r = disk_open(path, read_only, &disk, NULL);
 	assert(r == 0);
-	r = blk_create("fuzz", disk, true, &v, NULL);
+	(void)r;
+	if (is_async)
+		disk->engine = &engine;
+	return disk;
+}
+
+static void attach(bool read_only)
+{
+	/* in an hour, so that no input depends on the time */
+	static const struct limiter_cfg some = { { 16384, 4096, 3600000 },
+		{ 8, 2, 3600000 } },
+					none;
+	struct vdev *v;
+	int r;
+
+	disk_now = open_disk(read_only);
+	r = blk_create(
+		"fuzz", disk_now, true, loop, is_limited ? &some : &none, &v, NULL);
 	assert(r == 0);
 	r = mmio_create(v, mem, loop, &t, NULL);
 	assert(r == 0);
@@ -238,9 +304,39 @@ static void write_register(struct input *in)
 	set_reg(at, take_uint32_t(in));
 }
 
+/* What only an asynchronous disk's inputs do. */
+static void step_async(struct input *in, uint8_t what)
+{
+	struct limiter_patch p = { true, true, blk_limiter(mmio_vdev(t)) };
+	struct disk *next;
+	uint8_t which = take_uint8_t(in);
+
+	if (what < 240 && n_held > 0) {
+		complete(which % n_held, which >= 200);
+		if (what % 2 == 0)
+			disk_now->batch(disk_now->batch_self);
+	} else if (what < 250) {
+		int r = blk_patch_limiter(mmio_vdev(t), &p, NULL);
+
+		assert(r == 0 || loaded_garbage);
+		(void)r;
+		poll_loop();
+	} else {
+		next = open_disk(which == 1);
+		if (blk_set_disk(mmio_vdev(t), next) == 0)
+			disk_now = next;
+	}
+}
+
 static void step(struct input *in)
 {
-	switch (take_uint8_t(in) % 11) {
+	uint8_t what = take_uint8_t(in);
+
+	if (is_async && what >= 220) {
+		step_async(in, what);
+		return;
+	}
+	switch (what % 11) {
 	case 0:
 		write_register(in);
 		break;
@@ -275,7 +371,7 @@ static void step(struct input *in)
 	}
 }
 
-/* No write went past the disk, and every request taken was answered. */
+/* No write went past the disk, and every request taken was answered or is in flight. */
 static void check(void)
 {
 	const struct queue *q = &mmio_vdev(t)->queue[0];
@@ -287,7 +383,7 @@ static void check(void)
 	(void)r;
 	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
 	if (!loaded_garbage && !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
-		assert(q->last_avail == q->next_used);
+		assert((uint16_t)(q->last_avail - q->next_used) == n_held);
 }
 
 static void set_up_once(void)
@@ -314,6 +410,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const uint8_t zero[PIECE];
 	struct input in = { data, n };
+	uint8_t how;
 
 	set_up_once();
 	poke(0, zero, sizeof(zero));
@@ -322,7 +419,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	(void)!ftruncate(disk_fd, DISK_BYTES);
 	avail_idx = 0;
 	loaded_garbage = false;
-	attach(take_uint8_t(&in) == 1);
+	how = take_uint8_t(&in);
+	is_async = how == 2 || how == 3;
+	is_limited = how == 3;
+	attach(how == 1);
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
 		step(&in);
 		check();

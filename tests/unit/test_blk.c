@@ -26,6 +26,7 @@ enum { SECTORS = 64, STATUS_UNSET = 0xee };
 static char path[] = "/tmp/husk-blk-XX"
 		     "XX"
 		     "XX";
+static const struct limiter_cfg no_limits;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_driver drv;
 static struct loop *loop;
@@ -55,7 +56,7 @@ static void attach(bool read_only, bool flush)
 
 	mmio_destroy(t);
 	cr_assert_eq(disk_open(path, read_only, &disk, NULL), 0);
-	cr_assert_eq(blk_create("disk0", disk, flush, &v, NULL), 0);
+	cr_assert_eq(blk_create("disk0", disk, flush, loop, &no_limits, &v, NULL), 0);
 	cr_assert_eq(mmio_create(v, drv.mem, loop, &t, NULL), 0);
 }
 

@@ -17,6 +17,7 @@
 static char path[] = "/tmp/husk-blk-XX"
 		     "XX"
 		     "XX";
+static const struct limiter_cfg no_limits;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_driver drv;
 static struct loop *loop;
@@ -50,7 +51,7 @@ static struct vdev *attach(bool read_only, bool flush)
 
 	mmio_destroy(t);
 	cr_assert_eq(disk_open(path, read_only, &disk, NULL), 0);
-	cr_assert_eq(blk_create("disk0", disk, flush, &v, NULL), 0);
+	cr_assert_eq(blk_create("disk0", disk, flush, loop, &no_limits, &v, NULL), 0);
 	cr_assert_eq(mmio_create(v, drv.mem, loop, &t, NULL), 0);
 	return v;
 }
@@ -102,7 +103,7 @@ Test(blk_config, refuses_a_name_that_is_too_long)
 	memset(name, 'x', sizeof(name));
 	name[VDEV_ID_MAX + 1] = '\0';
 	cr_assert_eq(disk_open(path, true, &disk, NULL), 0);
-	cr_assert_eq(blk_create(name, disk, true, &v, NULL), -EINVAL);
+	cr_assert_eq(blk_create(name, disk, true, loop, &no_limits, &v, NULL), -EINVAL);
 	cr_assert_null(v);
 }
 
