@@ -104,9 +104,9 @@ tests_base := test_args test_base test_err test_io test_log test_loop
 tests_core := test_bus test_guest_mem test_snap
 tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk_async test_limiter test_disk test_mmio test_mmio_life test_queue \
 	test_queue_ring fuzz_blk
-tests_vmm := test_acpi test_boot test_cmdline test_config test_cpuid test_i8042 \
-	test_kernel_hostile test_kernel_image test_metrics test_metrics_stream \
-	test_mptable test_serial fuzz_kernel
+tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
+	test_cpuid test_i8042 test_kernel_hostile test_kernel_image test_metrics \
+	test_metrics_stream test_mptable test_serial fuzz_kernel
 
 $(B)/fakes.a: $(call obj,$(unit_fakes))
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api)

@@ -117,6 +117,15 @@ static void count(struct api *a, size_t at)
 		(*(uint64_t *)(void *)((char *)a->counts + at - 1))++;
 }
 
+static int read_body(
+	const struct route *route, const struct json *body, void *cfg, struct err *e)
+{
+	if (route->read)
+		return route->read(body, cfg, e);
+	return route->is_patch ? json_patch(body, route->fields, cfg, e)
+			       : json_read(body, route->fields, cfg, e);
+}
+
 /* Serves a body by its route. id: what the body's has to be, or NULL for any. */
 static int serve_body(struct api *a, const struct route *route, const char *id,
 	struct call *c, struct err *e)
@@ -126,8 +135,7 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 
 	if (route->begin)
 		route->begin(a, cfg);
-	r = route->is_patch ? json_patch(c->body, route->fields, cfg, e)
-			    : json_read(c->body, route->fields, cfg, e);
+	r = read_body(route, c->body, cfg, e);
 	if (r < 0) {
 		count(a, route->fails);
 		return err_add(e, r, "%s", route->area);

@@ -23,7 +23,15 @@ static const char *const cache_names[] = {
 	[CACHE_WRITEBACK] = "Writeback",
 	NULL,
 };
-static const char *const template_names[] = { "None", NULL };
+static const char *const template_names[] = {
+	[CPU_TEMPLATE_NONE] = "None",
+	[CPU_TEMPLATE_C3] = "C3",
+	[CPU_TEMPLATE_T2] = "T2",
+	[CPU_TEMPLATE_T2S] = "T2S",
+	[CPU_TEMPLATE_T2CL] = "T2CL",
+	[CPU_TEMPLATE_T2A] = "T2A",
+	[CPU_TEMPLATES] = NULL,
+};
 static const char *const action_names[] = {
 	[ACTION_START] = "InstanceStart",
 	[ACTION_FLUSH_METRICS] = "FlushMetrics",
@@ -104,7 +112,7 @@ static const struct field machine_rows[] = {
 	  FIELD_AT(struct machine_cfg, huge_pages) },
 	{ .name = "cpu_template", .type = FIELD_ENUM, .names = template_names, .nullable = true,
 	  .is_null = is_zero, .omit_null = true,
-	  FIELD_AT(struct machine_cfg, cpu_template), FIELD_GIVEN(struct machine_cfg, has_cpu_template) },
+	  FIELD_AT(struct machine_cfg, cpu_template), FIELD_GIVEN(struct machine_cfg, cpu_template_given) },
 };
 
 static const struct field boot_rows[] = {

@@ -47,6 +47,11 @@ int put_boot_source(struct api *a, struct call *c, struct err *e)
 	return machine_set_boot_source(a->machine, c->cfg, e);
 }
 
+int put_cpu_config(struct api *a, struct call *c, struct err *e)
+{
+	return machine_set_cpu_config(a->machine, c->cfg, e);
+}
+
 int put_drive(struct api *a, struct call *c, struct err *e)
 {
 	return machine_put_drive(a->machine, c->cfg, e);
@@ -61,7 +66,7 @@ int put_machine_config(struct api *a, struct call *c, struct err *e)
 {
 	const struct machine_cfg *cfg = c->cfg;
 
-	c->deprecated = cfg->has_cpu_template;
+	c->deprecated = cfg->cpu_template_given;
 	if (!json_element(c->body, 0))
 		return err_bad(e, "Empty PATCH request."); /* a PUT has what it needs */
 	return machine_set_config(a->machine, cfg, e);

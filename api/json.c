@@ -6,6 +6,7 @@
 #include "api/json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,4 +97,16 @@ const char *json_string(const struct json *v)
 const char *json_name(const struct json *member)
 {
 	return json_item(member)->string;
+}
+
+bool json_uint(const struct json *v, uint64_t max, uint64_t *out)
+{
+	double n = json_item(v)->valuedouble;
+
+	/* -0 is negative too; 2^64 and what rounds to it do not fit */
+	if (!cJSON_IsNumber(json_item(v)) || signbit(n) ||
+		n >= 18446744073709551616.0 || (uint64_t)n > max)
+		return false;
+	*out = (uint64_t)n;
+	return true;
 }

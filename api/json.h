@@ -31,6 +31,8 @@ bool json_is_null(const struct json *v);
 const char *json_string(const struct json *v);
 /* The name of a member of an object, borrowed. */
 const char *json_name(const struct json *member);
+/* True and *out set for an unsigned integer of at most max; exact up to 2^53. */
+bool json_uint(const struct json *v, uint64_t max, uint64_t *out);
 
 /* The member of an object, or NULL; the i-th member of an object or element
  * of an array, or NULL at its end. */

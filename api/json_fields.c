@@ -4,7 +4,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,12 +14,9 @@ static int read_uint(const cJSON *v, const struct field *f, const char *what, vo
 {
 	uint64_t n;
 
-	/* -0 is negative too; 2^64 and what rounds to it do not fit */
-	if (!cJSON_IsNumber(v) || signbit(v->valuedouble) ||
-		v->valuedouble >= 18446744073709551616.0)
+	if (!json_uint((const void *)v, UINT64_MAX, &n))
 		return err_bad(
 			e, "%s: member '%s' is not an unsigned integer", what, f->name);
-	n = (uint64_t)v->valuedouble;
 	if (n < f->min || n > f->max)
 		return err_bad(e, "%s: member '%s' is %llu, not in %llu to %llu", what,
 			f->name, (unsigned long long)n, (unsigned long long)f->min,

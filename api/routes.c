@@ -2,6 +2,7 @@
 #include "api/routes.h"
 
 #include "api/bodies.h"
+#include "api/cpu_config.h"
 #include "api/handlers.h"
 
 #define COUNTED(group, what)                                                         \
@@ -14,8 +15,8 @@ static void begin_machine(const struct api *a, void *cfg)
 {
 	struct machine_cfg *c = cfg;
 
+	(void)a;
 	*c = MACHINE_CFG_DEFAULT;
-	c->cpu_template = machine_config(a->machine)->cpu_template; /* 3.10 */
 }
 
 static void begin_machine_patch(const struct api *a, void *cfg)
@@ -23,7 +24,16 @@ static void begin_machine_patch(const struct api *a, void *cfg)
 	struct machine_cfg *c = cfg;
 
 	*c = *machine_config(a->machine);
-	c->has_cpu_template = false;
+}
+
+static int read_cpu(const struct json *body, void *cfg, struct err *e)
+{
+	return cpu_config_read(body, cfg, e);
+}
+
+static void end_cpu(void *cfg)
+{
+	cpu_template_fini(cfg);
 }
 
 static void end_boot(void *cfg)
@@ -73,6 +83,8 @@ const struct route routes[] = {
 	  .fields = &action_fields, .serve = put_actions, COUNTED(put, actions) },
 	{ .method = HTTP_METHOD_PUT, .resource = "boot-source", .states = IN_NOT_STARTED, .area = "boot source",
 	  .fields = &boot_cfg_fields, .end = end_boot, .serve = put_boot_source, COUNTED(put, boot_source) },
+	{ .method = HTTP_METHOD_PUT, .resource = "cpu-config", .states = IN_NOT_STARTED, .area = "cpu config",
+	  .read = read_cpu, .end = end_cpu, .serve = put_cpu_config, .is_secret = true, COUNTED(put, cpu_cfg) },
 	{ .method = HTTP_METHOD_PUT, .resource = "drives", .sub_kind = SUB_ID, .states = IN_NOT_STARTED,
 	  .area = "drive config", .fields = &drive_cfg_fields, .end = end_drive,
 	  .id_at = offsetof(struct drive_cfg, drive_id), .serve = put_drive, COUNTED(put, drive) },

@@ -43,6 +43,7 @@ struct route {
 	const char *area; /* what error texts begin with */
 	/* The body: its members, and how the struct for them begins and ends. */
 	const struct fields *fields;
+	int (*read)(const struct json *body, void *cfg, struct err *e); /* instead */
 	bool is_patch; /* no member is required, null is as absent */
 	void (*begin)(const struct api *a, void *cfg); /* NULL: all zero */
 	void (*end)(void *cfg);

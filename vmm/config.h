@@ -11,11 +11,10 @@
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 #include "vmm/core/guest_mem.h"
+#include "vmm/cpu_template.h"
 #include "vmm/x86.h"
 
 enum { VCPU_COUNT_MAX = X86_VCPUS_MAX };
-
-enum cpu_template { CPU_TEMPLATE_NONE };
 
 struct machine_cfg {
 	uint32_t vcpu_count;
@@ -23,8 +22,10 @@ struct machine_cfg {
 	bool smt;
 	bool track_dirty_pages;
 	uint32_t huge_pages; /* enum guest_pages */
-	uint32_t cpu_template; /* enum cpu_template */
-	bool has_cpu_template; /* it was given: see machine_set_config */
+	uint32_t cpu_template; /* enum cpu_template_id */
+	/* Says that the above is a setting; else it is ignored, and the one before
+	 * stays. Never set in a machine's present settings. */
+	bool cpu_template_given;
 };
 
 #define MACHINE_CFG_DEFAULT                          \

@@ -70,6 +70,7 @@ void machine_destroy(struct machine *m)
 		disk_close(m->drive[i].disk);
 		drive_cfg_fini(&m->drive[i].cfg);
 	}
+	cpu_template_fini(&m->cpu_config);
 	boot_cfg_fini(&m->boot);
 	serial_cfg_fini(&m->serial);
 	close_fd(m->kernel_fd);
@@ -104,11 +105,29 @@ const struct drive_cfg *machine_drive(const struct machine *m, unsigned i)
 
 int machine_set_config(struct machine *m, const struct machine_cfg *cfg, struct err *e)
 {
+	uint32_t cpu_template = m->cfg.cpu_template;
 	int r = config_check_machine(cfg, e);
 
-	if (r == 0)
-		m->cfg = *cfg;
-	return r;
+	if (r < 0)
+		return r;
+	if (cfg->cpu_template_given) {
+		cpu_template = cfg->cpu_template;
+		cpu_template_fini(&m->cpu_config);
+	}
+	m->cfg = *cfg;
+	m->cfg.cpu_template = cpu_template;
+	m->cfg.cpu_template_given = false;
+	return 0;
+}
+
+int machine_set_cpu_config(struct machine *m, struct cpu_template *t, struct err *e)
+{
+	(void)e; /* what the host does not have is found at the start: contract, 3.5 */
+	cpu_template_fini(&m->cpu_config);
+	m->cpu_config = *t;
+	m->cfg.cpu_template = CPU_TEMPLATE_NONE;
+	*t = (struct cpu_template){ 0 };
+	return 0;
 }
 
 int machine_set_boot_source(struct machine *m, struct boot_cfg *cfg, struct err *e)

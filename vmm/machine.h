@@ -46,6 +46,10 @@ enum machine_state machine_state(const struct machine *m);
  * cfg zeroed) on success only. Files are opened now. */
 MUST_CHECK int machine_set_config(
 	struct machine *m, const struct machine_cfg *cfg, struct err *e);
+/* The user's own template, which has a name. Of this and a cpu_template that is given,
+ * be it None, the last counts: it takes the place of the other. */
+MUST_CHECK int machine_set_cpu_config(
+	struct machine *m, struct cpu_template *t, struct err *e);
 MUST_CHECK int machine_set_boot_source(
 	struct machine *m, struct boot_cfg *cfg, struct err *e);
 MUST_CHECK int machine_put_drive(

@@ -26,6 +26,7 @@ struct machine {
 	enum machine_state state;
 
 	struct machine_cfg cfg;
+	struct cpu_template cpu_config; /* all zero: none */
 	struct boot_cfg boot;
 	int kernel_fd, initrd_fd;
 	unsigned n_drives;

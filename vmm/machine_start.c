@@ -171,6 +171,12 @@ static int start_kernel(struct machine *m, const struct cmdline *c,
 	return r;
 }
 
+static const struct cpu_template *template_of(const struct machine *m)
+{
+	return m->cpu_config.name ? &m->cpu_config
+				  : cpu_template_find(m->cfg.cpu_template);
+}
+
 static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct err *e)
 {
 	const struct vcpu_env env = {
@@ -181,9 +187,12 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 		.self = m,
 	};
 	const struct cpuid_topology topology = { m->cfg.vcpu_count, m->cfg.smt };
+	const struct cpu_template *template = template_of(m);
 	struct cpuid cpuid = { .head.nent = CPUID_ENTRIES_MAX };
 	int r = kvm_supported_cpuid(&m->kvm, &cpuid.head, e);
 
+	if (r == 0)
+		r = cpu_template_apply(template, &cpuid, e);
 	for (unsigned i = 0; r == 0 && i < m->cfg.vcpu_count; i++) {
 		r = vcpu_create(&m->kvm, i, &env, &m->vcpu[i], e);
 		if (r < 0)
@@ -192,6 +201,8 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 		r = cpuid_normalise(&cpuid, i, &topology, e);
 		if (r == 0)
 			r = vcpu_set_cpuid(m->vcpu[i], &cpuid, e);
+		if (r == 0) /* before the boot state, which has the last word */
+			r = vcpu_change_msrs(m->vcpu[i], template, e);
 		if (r == 0)
 			r = vcpu_set_boot_state(m->vcpu[i], i == 0 ? entry : NULL, e);
 	}
@@ -203,6 +214,7 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 
 static int start(struct machine *m, struct err *e)
 {
+	const struct cpu_template *template = template_of(m);
 	uint64_t started_us = clock_us();
 	struct x86_entry entry;
 	struct cmdline c;
@@ -216,7 +228,7 @@ static int start(struct machine *m, struct err *e)
 	r = cmdline_init(
 		&c, m->boot.boot_args ? m->boot.boot_args : BOOT_ARGS_DEFAULT, e);
 	if (r == 0)
-		r = kvm_open(&m->kvm, e);
+		r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
 	if (r == 0)

@@ -9,6 +9,7 @@
 
 #include "vmm/core/bus.h"
 #include "vmm/core/kvm.h"
+#include "vmm/cpu_template.h"
 #include "vmm/cpuid_x86.h"
 #include "vmm/metrics.h"
 #include "vmm/x86.h"
@@ -38,9 +39,14 @@ MUST_CHECK int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env 
 void vcpu_destroy(struct vcpu *v);
 DEFINE_AUTO(struct vcpu *, vcpu_destroy);
 
-/* In vcpu_x86.c: gives the vCPU its CPUID and the state that the boot protocol wants;
- * entry is NULL for a vCPU that waits for its start-up IPI. */
+/* The next three are in vcpu_x86.c, to be called in this order before the start. */
 MUST_CHECK int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e);
+/* Changes the MSRs that the template names, if any. -EINVAL with text that names the
+ * MSR which KVM does not know, or the value that it refuses. */
+MUST_CHECK int vcpu_change_msrs(
+	struct vcpu *v, const struct cpu_template *t, struct err *e);
+/* Sets what the boot protocol wants; entry is NULL for a vCPU that waits for its
+ * start-up IPI. */
 MUST_CHECK int vcpu_set_boot_state(
 	struct vcpu *v, const struct x86_entry *entry, struct err *e);
 

@@ -37,6 +37,48 @@ int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e)
 	return 0;
 }
 
+enum { MSRS_AT_ONCE = 64 }; /* KVM takes less than 256 */
+
+/* Reads n of the template's MSRs, from the first'th, changes and writes them. */
+static int change_some_msrs(
+	int fd, const struct cpu_template *t, unsigned first, unsigned n, struct err *e)
+{
+	const struct msr_change *to = t->msr + first;
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[MSRS_AT_ONCE];
+	} m = { .head.nmsrs = n };
+	int done;
+
+	for (unsigned i = 0; i < n; i++)
+		m.entry[i].index = to[i].addr;
+	done = ioctl(fd, KVM_GET_MSRS, &m);
+	if (done < 0)
+		return err_sys(e, "%s: KVM_GET_MSRS", t->name);
+	if (done != (int)n)
+		return err_bad(e, "%s: MSR %#x is not supported on this host", t->name,
+			to[done].addr);
+	for (unsigned i = 0; i < n; i++)
+		m.entry[i].data = (m.entry[i].data & ~to[i].clear) | to[i].set;
+	done = ioctl(fd, KVM_SET_MSRS, &m);
+	if (done < 0)
+		return err_sys(e, "%s: KVM_SET_MSRS", t->name);
+	if (done != (int)n)
+		return err_bad(e, "%s: KVM refuses %#llx for MSR %#x", t->name,
+			(unsigned long long)m.entry[done].data, to[done].addr);
+	return 0;
+}
+
+int vcpu_change_msrs(struct vcpu *v, const struct cpu_template *t, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < t->n_msrs; i += MSRS_AT_ONCE)
+		r = change_some_msrs(
+			vcpu_fd(v), t, i, MIN(t->n_msrs - i, MSRS_AT_ONCE), e);
+	return r;
+}
+
 static int set_segments(int fd, struct err *e)
 {
 	/* The descriptors that boot_x86.c put into the GDT. */

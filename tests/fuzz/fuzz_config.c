@@ -12,6 +12,7 @@
 
 #include "api/bodies.h"
 #include "api/config_file.h"
+#include "api/cpu_config.h"
 #include "vmm/base/log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -76,17 +77,37 @@ static void read_serial(const struct json *v)
 	serial_cfg_fini(&c);
 }
 
+/* What a template that was taken may hold, whatever the text says. */
+static void read_cpu(const struct json *v)
+{
+	struct cpu_template t = { 0 };
+	struct err e;
+
+	if (cpu_config_read(v, &t, &e) < 0) {
+		check_text(&e);
+		assert(!t.name && !t.cpuid && !t.msr && !t.cap);
+	}
+	assert(t.n_cpuid <= CPUID_CHANGES_MAX && t.n_msrs <= MSR_CHANGES_MAX);
+	assert(t.n_caps <= KVM_CAP_CHANGES_MAX);
+	for (unsigned i = 1; i < t.n_msrs; i++)
+		assert(t.msr[i].addr != t.msr[0].addr);
+	for (unsigned i = 0; i < t.n_msrs; i++)
+		assert((t.msr[i].clear & t.msr[i].set) == 0);
+	cpu_template_fini(&t);
+}
+
 /* All bodies from this value, and from what it holds if that is a list or a config. */
 static void read_bodies(const struct json *v)
 {
 	static const char *const names[] = { "machine-config", "boot-source", "drives",
-		"serial" };
+		"serial", "cpu-config" };
 	const struct json *inner;
 
 	read_machine(v);
 	read_boot(v);
 	read_drive(v);
 	read_serial(v);
+	read_cpu(v);
 	for (unsigned i = 0; json_is_array(v) && i < 8 && (inner = json_element(v, i));
 		i++)
 		read_drive(inner);

@@ -164,8 +164,8 @@ Test(config_file, refuses_a_section_given_twice)
 
 Test(config_file, says_not_in_this_version_by_the_sections_name)
 {
-	static const char *const names[] = { "logger", "metrics", "cpu-config",
-		"network-interfaces", "vsock", "mmds-config" };
+	static const char *const names[] = { "logger", "metrics", "network-interfaces",
+		"vsock", "mmds-config" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		static const char *const values[] = { "{}", "[{}]", "\"x\"", "0",
@@ -179,6 +179,30 @@ Test(config_file, says_not_in_this_version_by_the_sections_name)
 			expect_refused(doc, quoted, "not in this version");
 		}
 	}
+}
+
+Test(config_file, takes_cpu_templates_of_both_kinds)
+{
+	static const char text[] = "{\"kvm_capabilities\":[\"9\"]}";
+	struct fake_file body = fake_file(text, strlen(text));
+	char doc[256];
+
+	expect_taken("{$B,\"drives\":[],\"cpu-config\":{}}");
+	expect_taken("{$B,\"drives\":[],\"machine-config\":{\"vcpu_count\":1,"
+		     "\"mem_size_mib\":1,\"cpu_template\":\"T2CL\"},\"cpu-config\":"
+		     "{\"msr_modifiers\":[{\"addr\":\"0x1\",\"bitmap\":\"1\"}]}}");
+	(void)snprintf(doc, sizeof(doc), "{$B,\"drives\":[],\"cpu-config\":\"%s\"}",
+		body.path);
+	expect_taken(doc);
+	fake_file_close(&body);
+	expect_refused(
+		"{$B,\"drives\":[],\"cpu-config\":[]}", "cpu-config", "not an object");
+	expect_refused("{$B,\"drives\":[],\"cpu-config\":{\"x\":1}}", "cpu-config",
+		"unknown member 'x'");
+	expect_refused("{$B,\"drives\":[],\"cpu-config\":\"/nowhere\"}", "cpu-config",
+		"cannot open '/nowhere'");
+	expect_refused("{$B,\"drives\":[],\"cpu-config\":\"$K\"}", "/proc/self/fd/",
+		"line 1 column 1");
 }
 
 Test(config_file, says_which_devices_there_will_never_be)

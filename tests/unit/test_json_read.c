@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,6 +255,34 @@ Test(bodies, read_a_machine_configuration)
 	cr_assert_eq(c.huge_pages, GUEST_PAGES_2M);
 }
 
+Test(bodies, read_the_names_of_cpu_templates)
+{
+	static const struct {
+		const char *name;
+		enum cpu_template_id id;
+	} names[] = {
+		{ "None", CPU_TEMPLATE_NONE },
+		{ "C3", CPU_TEMPLATE_C3 },
+		{ "T2", CPU_TEMPLATE_T2 },
+		{ "T2S", CPU_TEMPLATE_T2S },
+		{ "T2CL", CPU_TEMPLATE_T2CL },
+		{ "T2A", CPU_TEMPLATE_T2A },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct machine_cfg c = { .cpu_template = CPU_TEMPLATES };
+		char text[96], full[32];
+
+		(void)snprintf(text, sizeof(text),
+			"{\"vcpu_count\":1,\"mem_size_mib\":1,\"cpu_template\":\"%s\"}",
+			names[i].name);
+		cr_assert_eq(read_text(text, &machine_cfg_fields, &c), 0, "%s", e.text);
+		cr_assert_eq(c.cpu_template, names[i].id);
+		(void)snprintf(full, sizeof(full), "cpu_template %s", names[i].name);
+		cr_assert_str_eq(cpu_template_find(names[i].id)->name, full);
+	}
+}
+
 Test(bodies, refuse_a_wrong_machine_configuration)
 {
 	static const char *const bad[][2] = {
@@ -267,8 +296,10 @@ Test(bodies, refuse_a_wrong_machine_configuration)
 			"'huge_pages' cannot be '4K'" },
 		{ "{\"vcpu_count\":1,\"mem_size_mib\":1,\"huge_pages\":null}",
 			"'huge_pages'" },
-		{ "{\"vcpu_count\":1,\"mem_size_mib\":1,\"cpu_template\":\"T2\"}",
-			"'cpu_template' cannot be 'T2'" },
+		{ "{\"vcpu_count\":1,\"mem_size_mib\":1,\"cpu_template\":\"T3\"}",
+			"'cpu_template' cannot be 'T3'" },
+		{ "{\"vcpu_count\":1,\"mem_size_mib\":1,\"cpu_template\":\"t2\"}",
+			"'cpu_template' cannot be 't2'" },
 		{ "{\"vcpu_count\":1,\"mem_size_mib\":1,\"ht_enabled\":true}",
 			"unknown member 'ht_enabled'" },
 	};

@@ -392,10 +392,10 @@ Test(metrics, shows_a_machine_that_has_not_started)
 	struct api_counts api = { .put_api_requests.drive_count = 3 };
 	struct machine *m;
 
-	env.api = &api;
+	env.api_counts = &api;
 	cr_assert_eq(loop_create(&lock, &env.loop, &e), 0);
 	cr_assert_eq(machine_create(&env, &m, &e), 0);
-	cr_assert_gt(machine_render_metrics(m, NULL, text, sizeof(text)), 0);
+	cr_assert_gt(machine_render_metrics(m, text, sizeof(text)), 0);
 	cr_expect_eq(metrics_get(text, "put_api_requests.drive_count"), 3);
 	cr_expect_eq(metrics_get(text, "vcpu.exit_io_in"), 0);
 	machine_destroy(m);

@@ -10,7 +10,7 @@
 		cap, #cap \
 	}
 static const struct {
-	int cap;
+	uint32_t cap;
 	const char *name;
 } needed[] = {
 	KVM_NEEDS(KVM_CAP_USER_MEMORY),
@@ -23,7 +23,24 @@ static const struct {
 	KVM_NEEDS(KVM_CAP_SET_IDENTITY_MAP_ADDR),
 };
 
-static int check_capabilities(const struct kvm *k, struct err *e)
+static bool is_asked_for(
+	uint32_t cap, bool by_default, const struct kvm_cap_change *change, unsigned n)
+{
+	bool asked = by_default;
+
+	for (unsigned i = 0; i < n; i++)
+		if (change[i].cap == cap)
+			asked = !change[i].drop;
+	return asked;
+}
+
+static bool has_capability(const struct kvm *k, uint32_t cap)
+{
+	return ioctl(k->dev_fd, KVM_CHECK_EXTENSION, (unsigned long)cap) > 0;
+}
+
+static int check_capabilities(const struct kvm *k, const struct kvm_cap_change *change,
+	unsigned n, struct err *e)
 {
 	int version = ioctl(k->dev_fd, KVM_GET_API_VERSION, 0);
 	int bytes;
@@ -32,16 +49,24 @@ static int check_capabilities(const struct kvm *k, struct err *e)
 		return err_bad(e, "/dev/kvm: API version %d, not %d", version,
 			KVM_API_VERSION);
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-		if (ioctl(k->dev_fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			return err_bad(e, "/dev/kvm: capability %s (%d) is missing",
+		if (is_asked_for(needed[i].cap, true, change, n) &&
+			!has_capability(k, needed[i].cap))
+			return err_bad(e, "/dev/kvm: capability %s (%u) is missing",
 				needed[i].name, needed[i].cap);
+	for (unsigned i = 0; i < n; i++)
+		if (is_asked_for(change[i].cap, false, change, n) &&
+			!has_capability(k, change[i].cap))
+			return err_bad(e,
+				"/dev/kvm: capability %u, which is asked for, is missing",
+				change[i].cap);
 	bytes = ioctl(k->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (bytes < (int)sizeof(struct kvm_run))
 		return err_bad(e, "/dev/kvm: vCPU area of %d bytes", bytes);
 	return bytes;
 }
 
-int kvm_open(struct kvm *k, struct err *e)
+int kvm_open(
+	struct kvm *k, const struct kvm_cap_change *change, unsigned n, struct err *e)
 {
 	int r;
 
@@ -49,7 +74,7 @@ int kvm_open(struct kvm *k, struct err *e)
 	k->dev_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (k->dev_fd < 0)
 		return err_sys(e, "cannot open /dev/kvm");
-	r = check_capabilities(k, e);
+	r = check_capabilities(k, change, n, e);
 	if (r < 0) {
 		kvm_close(k);
 		return r;

@@ -16,9 +16,17 @@ struct kvm {
 	size_t run_bytes; /* of a vCPU's shared page */
 };
 
-/* Opens /dev/kvm and checks version and capabilities, all of which are named when
- * missing. On failure *k is closed. */
-MUST_CHECK int kvm_open(struct kvm *k, struct err *e);
+/* A capability that kvm_open asks for too, or one that it no longer asks for. */
+struct kvm_cap_change {
+	uint32_t cap; /* KVM_CAP_... */
+	bool drop;
+};
+
+/* Opens /dev/kvm and checks version and capabilities, of which the first missing one is
+ * named: what husk needs, as changed by the n changes, of which the last about a
+ * capability counts. On failure *k is closed. */
+MUST_CHECK int kvm_open(
+	struct kvm *k, const struct kvm_cap_change *change, unsigned n, struct err *e);
 
 /* Creates the VM with its interrupt controllers (PICs, IOAPIC, local APICs). scratch:
  * four pages of the guest's address space with neither memory nor a device, where KVM
