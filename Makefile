@@ -34,6 +34,8 @@ src_core := $(wildcard vmm/core/*.c)
 src_virtio := $(wildcard virtio/*.c)
 src_vmm := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
 src_api := $(wildcard api/*.c)
+# Beside the others: it uses base only, and nothing uses it.
+src_jailer := $(filter-out jailer/main.c,$(wildcard jailer/*.c))
 src := $(foreach l,$(layers),$(src_$(l)))
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 libs_base := $(B)/base.a
@@ -41,18 +43,21 @@ libs_core := $(B)/core.a $(libs_base)
 libs_virtio := $(B)/virtio.a $(libs_core)
 libs_vmm := $(B)/vmm.a $(libs_virtio)
 libs_api := $(B)/api.a $(B)/cjson.a $(B)/llhttp.a $(libs_vmm)
+libs_jailer := $(B)/jailer.a $(libs_base)
 
 .PHONY: all FORCE
-all: $(B)/husk ## build husk
+all: $(B)/husk $(B)/husk-jailer ## build husk and its jailer
 .DELETE_ON_ERROR:
 .PRECIOUS: $(B)/%.o $(B)/%.a build/guest/%.elf
 
 $(B)/husk: $(B)/vmm/main.o $(libs_api)
+$(B)/husk-jailer: $(B)/jailer/main.o $(libs_jailer)
+$(B)/husk $(B)/husk-jailer:
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ $(ldlibs) $(LDFLAGS)
 	$(Q)$(if $(filter release,$(MODE)),cp $@ $@.debug && strip $@,true)
 
-$(foreach l,$(layers),$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
+$(foreach l,$(layers) jailer,$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
 $(B)/cjson.a: $(B)/cjson/cJSON.o
 $(B)/llhttp.a: $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
 $(B)/%.a:
@@ -99,7 +104,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 unit_bins := $(addprefix $(B)/tests/,$(units))
 replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 # The layer that a test is about; it links that and what is below, nothing more.
-layer_of = $(or $(strip $(foreach l,$(layers),$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
+layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop
 tests_core := test_bus test_guest_mem test_snap
 tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk_async test_limiter test_disk test_mmio test_mmio_life test_queue \
@@ -107,9 +112,10 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk_as
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_i8042 test_kernel_hostile test_kernel_image test_metrics \
 	test_metrics_stream test_mptable test_serial fuzz_kernel
+tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 
 $(B)/fakes.a: $(call obj,$(unit_fakes))
-$(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api)
+$(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api) $(B)/jailer.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
@@ -119,6 +125,11 @@ $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(libs_ap
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< $(B)/tests/fuzz/replay.o $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
+# What tests/system/jail puts into jails in place of husk.
+$(B)/tests/jailed: tests/system/jailed.c $(B)/flags
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
+
 guests := $(patsubst tests/guest/%.S,build/guest/%.elf,$(wildcard tests/guest/*.S))
 build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | build/.setup
 	$(call say,GUEST,$@)
@@ -127,15 +138,16 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: $(B)/husk unit-tests $(guests) images host ## run every test, lint and check
+check: all $(B)/tests/jailed unit-tests $(guests) images host ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit-tests
 	$(Q)tests/check
 
-system: $(B)/husk $(guests) images host ## only the tests with real guests
+system: all $(B)/tests/jailed $(guests) images host ## only the tests with real guests
 	$(Q)tests/check system
 
-layers: $(libs_api) ## check that no layer calls a higher one
+layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 	$(Q)tests/lint/layers $(B) $(layers)
+	$(Q)tests/lint/layers $(B) base jailer
 
 fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
 	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
@@ -149,8 +161,8 @@ bench-boot: $(B)/husk images host ## ms at 1 GIPS from exec to the guest's init
 .PHONY: format install clean help
 format: ## format the sources
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
-install: $(B)/husk ## install husk: DESTDIR and PREFIX
-	install -D -m 755 $(B)/husk $(DESTDIR)$(PREFIX)/bin/husk
+install: $(B)/husk $(B)/husk-jailer ## install both: DESTDIR and PREFIX
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/bench
 help: ## list the targets

@@ -14,25 +14,29 @@ static struct arg table[] = {
 	{ .name = "--id", .value_name = "id", .help = "the id" },
 	{ .name = "--number", .value_name = "n", .help = "a number" },
 	{ .name = "--flag", .help = "a flag" },
+	{ .name = "--more", .value_name = "x", .help = "any number", .repeats = true },
 };
 static struct err e;
 static int rest;
+
+static char *argv_of[16];
+static int argc_of;
 
 /* Parses the words of one string, split at spaces. */
 static int parse(const char *words)
 {
 	static char buf[256];
 	static char name[] = "husk";
-	char *argv[16] = { name };
-	int argc = 1;
 
+	argv_of[0] = name;
+	argc_of = 1;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		table[i].value = NULL;
 	rest = -1;
 	(void)snprintf(buf, sizeof(buf), "%s", words);
 	for (char *w = strtok(buf, " "); w; w = strtok(NULL, " "))
-		argv[argc++] = w;
-	return args_parse(argc, argv, table, ARRAY_LEN(table), &rest, &e);
+		argv_of[argc_of++] = w;
+	return args_parse(argc_of, argv_of, table, ARRAY_LEN(table), &rest, &e);
 }
 
 static const char *value(const char *name)
@@ -208,5 +212,41 @@ Test(args, prints_a_line_for_each_option)
 	(void)fflush(stdout);
 	cr_assert_stdout_eq_str("  --id <id>                            the id\n"
 				"  --number <n>                         a number\n"
-				"  --flag                               a flag\n");
+				"  --flag                               a flag\n"
+				"  --more <x>                           any number\n");
+}
+
+/* The values of --more, joined by commas. */
+static const char *more(void)
+{
+	static char all[64];
+	const char *v;
+	int at = 1;
+
+	all[0] = '\0';
+	while ((v = args_next(
+			argc_of, argv_of, table, ARRAY_LEN(table), "--more", &at))) {
+		(void)strcat(all, v);
+		(void)strcat(all, ",");
+	}
+	return all;
+}
+
+Test(args, takes_an_option_that_repeats_in_order)
+{
+	cr_assert_eq(parse("--more b --flag --more a --id x --more b"), ARGS_RUN);
+	cr_assert_str_eq(more(), "b,a,b,");
+	cr_assert_str_eq(value("--more"), "b");
+}
+
+Test(args, finds_no_value_of_an_option_that_was_not_given)
+{
+	cr_assert_eq(parse("--id x -- --more y"), ARGS_RUN);
+	cr_assert_str_eq(more(), "");
+}
+
+Test(args, refuses_an_option_that_repeats_without_its_value)
+{
+	expect_refusal("--more a --more", "'--more' needs a value");
+	expect_refusal("--more a --more --flag", "'--more' needs a value");
 }

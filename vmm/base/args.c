@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct arg *find(struct arg *table, size_t n, const char *name)
+/* The row of an option, n when there is none. */
+static size_t find(const struct arg *table, size_t n, const char *name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(table[i].name, name) == 0)
-			return &table[i];
-	return NULL;
+	size_t i = 0;
+
+	while (i < n && strcmp(table[i].name, name) != 0)
+		i++;
+	return i;
 }
 
 static bool has_word(int argc, char **argv, const char *word)
@@ -32,11 +34,12 @@ int args_parse(
 	if (has_word(argc, argv, "--version"))
 		return ARGS_VERSION;
 	for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		struct arg *a = find(table, n, argv[i]);
+		size_t row = find(table, n, argv[i]);
+		struct arg *a = &table[row];
 
-		if (!a)
+		if (row == n)
 			return err_bad(e, "unknown argument '%s'", argv[i]);
-		if (a->value)
+		if (a->value && !a->repeats)
 			return err_bad(e, "argument '%s' is given twice", argv[i]);
 		if (!a->value_name) {
 			a->value = a->name;
@@ -44,7 +47,9 @@ int args_parse(
 		}
 		if (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)
 			return err_bad(e, "argument '%s' needs a value", argv[i]);
-		a->value = argv[++i];
+		i++;
+		if (!a->value)
+			a->value = argv[i];
 	}
 	*rest = MIN(i + 1, argc);
 	return ARGS_RUN;
@@ -52,26 +57,47 @@ int args_parse(
 
 const char *args_value(const struct arg *table, size_t n, const char *name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(table[i].name, name) == 0)
-			return table[i].value;
+	size_t row = find(table, n, name);
+
+	return row < n ? table[row].value : NULL;
+}
+
+const char *args_next(int argc, char **argv, const struct arg *table, size_t n,
+	const char *name, int *at)
+{
+	while (*at < argc && strcmp(argv[*at], "--") != 0) {
+		const char *word = argv[(*at)++];
+		size_t row = find(table, n, word);
+
+		if (row == n || !table[row].value_name)
+			continue;
+		(*at)++;
+		if (strcmp(word, name) == 0)
+			return argv[*at - 1];
+	}
 	return NULL;
+}
+
+bool args_read_u64(const char *text, uint64_t *out)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+		return false;
+	*out = v;
+	return true;
 }
 
 int args_u64(const struct arg *table, size_t n, const char *name, uint64_t fallback,
 	uint64_t *out, struct err *e)
 {
 	const char *text = args_value(table, n, name);
-	unsigned long long v;
-	char *end;
+	uint64_t v = fallback;
 
-	if (!text) {
-		*out = fallback;
-		return 0;
-	}
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+	if (text && !args_read_u64(text, &v))
 		return err_bad(e, "argument '%s': '%s' is not a number", name, text);
 	*out = v;
 	return 0;

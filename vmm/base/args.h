@@ -14,7 +14,9 @@ struct arg {
 	const char *name; /* with its "--" */
 	const char *value_name; /* NULL for a flag */
 	const char *help;
-	const char *value; /* out: the value, or the name for a flag that was given */
+	bool repeats; /* may be given more than once: read with args_next */
+	const char *
+		value; /* out: the first value, or the name for a flag that was given */
 };
 
 enum args_found {
@@ -30,6 +32,14 @@ MUST_CHECK int args_parse(
 
 /* The value of an option by name, NULL when it was not given. */
 const char *args_value(const struct arg *table, size_t n, const char *name);
+
+/* The values of an option that repeats, one after the other: *at is 1 for the first
+ * call and moves on. NULL after the last. For an argv that args_parse took. */
+const char *args_next(int argc, char **argv, const struct arg *table, size_t n,
+	const char *name, int *at);
+
+/* Decimal digits only. False when text is anything else or does not fit. */
+bool args_read_u64(const char *text, uint64_t *out);
 
 /* The value of an option as an unsigned number; fallback when it was not given. */
 MUST_CHECK int args_u64(const struct arg *table, size_t n, const char *name,

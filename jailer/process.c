@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jailer/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+/* Closes first to last; an empty range is fine. */
+static int close_from_to(unsigned first, unsigned last, struct err *e)
+{
+	if (first <= last && close_range(first, last, CLOSE_RANGE_UNSHARE) < 0)
+		return err_sys(e, "cannot close inherited descriptors");
+	return 0;
+}
+
+static int keep_fd(int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot keep descriptor %d", fd);
+	if (S_ISDIR(st.st_mode))
+		return err_bad(e,
+			"descriptor %d is a directory: it leads out of the jail", fd);
+	if (fcntl(fd, F_SETFD, 0) < 0)
+		return err_sys(e, "cannot keep descriptor %d", fd);
+	return 0;
+}
+
+int process_close_fds(const int *keep, size_t n, struct err *e)
+{
+	unsigned first = STDERR_FILENO + 1;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = close_from_to(first, (unsigned)keep[i] - 1, e);
+		if (r == 0)
+			r = keep_fd(keep[i], e);
+		first = (unsigned)keep[i] + 1;
+	}
+	return r < 0 ? r : close_from_to(first, ~0U, e);
+}
+
+void process_fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return;
+}
+
+uint64_t process_cpu_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts); /* cannot fail */
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+pid_t process_spawn(uint64_t flags, int cgroup_fd)
+{
+	struct clone_args a = { .flags = flags, .exit_signal = SIGCHLD };
+	long pid;
+
+	if (cgroup_fd >= 0) {
+		/* born there: joining later waits for every CPU of the host */
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (unsigned)cgroup_fd;
+	}
+	pid = syscall(SYS_clone3, &a, sizeof(a));
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+int process_wait_exec(int fd, struct err *e)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		got = read(fd, e->text + n, sizeof(e->text) - 1 - n);
+		n += got > 0 ? (size_t)got : 0;
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	e->text[n] = '\0';
+	return n > 0 ? -ECHILD : 0;
+}
