@@ -19,7 +19,7 @@ mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
 	-fstack-protector-strong -ftrivial-auto-var-init=zero
 mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
-link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack
+link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 # Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.
 link_tests_release := -pie
 link_tests_asan := -fsanitize=address,undefined -pie
