@@ -156,6 +156,27 @@ static const struct field drive_patch_rows[] = {
 	  FIELD_AT(struct drive_patch, rate_limiter), FIELD_GIVEN(struct drive_patch, has_rate_limiter) },
 };
 
+static const struct field net_rows[] = {
+	{ .name = "iface_id", .type = FIELD_STRING, .required = true, FIELD_AT(struct net_cfg, iface_id) },
+	{ .name = "host_dev_name", .type = FIELD_STRING, .required = true,
+	  FIELD_AT(struct net_cfg, host_dev_name) },
+	{ .name = "guest_mac", .type = FIELD_STRING, .nullable = true, FIELD_AT(struct net_cfg, guest_mac) },
+	{ .name = "mtu", .type = FIELD_UINT, .nullable = true, .min = 68, .max = 65535, .is_null = is_zero,
+	  FIELD_AT(struct net_cfg, mtu) },
+	{ .name = "rx_rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_fields,
+	  .is_null = is_no_limiter, FIELD_AT(struct net_cfg, rx) },
+	{ .name = "tx_rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_fields,
+	  .is_null = is_no_limiter, FIELD_AT(struct net_cfg, tx) },
+};
+
+static const struct field net_patch_rows[] = {
+	{ .name = "iface_id", .type = FIELD_STRING, .required = true, FIELD_AT(struct net_patch, iface_id) },
+	{ .name = "rx_rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_patch_fields,
+	  FIELD_AT(struct net_patch, rx) },
+	{ .name = "tx_rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &limiter_patch_fields,
+	  FIELD_AT(struct net_patch, tx) },
+};
+
 static const struct field action_rows[] = {
 	{ .name = "action_type", .type = FIELD_ENUM, .names = action_names, .required = true,
 	  FIELD_AT(struct action_body, action) },
@@ -198,6 +219,8 @@ const struct fields machine_cfg_fields = FIELDS("machine-config", machine_rows);
 const struct fields boot_cfg_fields = FIELDS("boot-source", boot_rows);
 const struct fields drive_cfg_fields = FIELDS("drive", drive_rows);
 const struct fields drive_patch_fields = FIELDS("drive", drive_patch_rows);
+const struct fields net_cfg_fields = FIELDS("network interface", net_rows);
+const struct fields net_patch_fields = FIELDS("network interface", net_patch_rows);
 const struct fields serial_cfg_fields = FIELDS("serial", serial_rows);
 const struct fields action_fields = FIELDS("actions", action_rows);
 const struct fields vm_fields = FIELDS("vm", vm_rows);

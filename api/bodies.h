@@ -40,6 +40,8 @@ extern const struct fields machine_cfg_fields; /* struct machine_cfg */
 extern const struct fields boot_cfg_fields; /* struct boot_cfg */
 extern const struct fields drive_cfg_fields; /* struct drive_cfg */
 extern const struct fields drive_patch_fields; /* struct drive_patch */
+extern const struct fields net_cfg_fields; /* struct net_cfg */
+extern const struct fields net_patch_fields; /* struct net_patch */
 extern const struct fields serial_cfg_fields; /* struct serial_cfg */
 extern const struct fields action_fields; /* struct action_body */
 extern const struct fields vm_fields; /* struct vm_body */

@@ -19,6 +19,8 @@ int put_boot_source(struct api *a, struct call *c, struct err *e);
 int put_cpu_config(struct api *a, struct call *c, struct err *e);
 int put_drive(struct api *a, struct call *c, struct err *e);
 int patch_drive(struct api *a, struct call *c, struct err *e);
+int put_net(struct api *a, struct call *c, struct err *e);
+int patch_net(struct api *a, struct call *c, struct err *e);
 int put_logger(struct api *a, struct call *c, struct err *e);
 int put_metrics(struct api *a, struct call *c, struct err *e);
 int put_machine_config(struct api *a, struct call *c, struct err *e); /* and PATCH */

@@ -47,6 +47,7 @@ int get_vm_config(struct api *a, struct call *c, struct err *e)
 	const struct boot_cfg *boot = machine_boot_source(a->machine);
 	struct boot_cfg shown = *boot;
 	const struct drive_cfg *d;
+	const struct net_cfg *n;
 
 	(void)e;
 	if (!shown.kernel_image_path)
@@ -62,7 +63,14 @@ int get_vm_config(struct api *a, struct call *c, struct err *e)
 	(void)fputs(",\"cpu-config\":null,\"logger\":null,\"machine-config\":", c->out);
 	json_write(c->out, &machine_cfg_fields, machine_config(a->machine));
 	(void)fputs(",\"metrics\":null,\"mmds-config\":null,"
-		    "\"network-interfaces\":[],\"vsock\":null,\"entropy\":null,"
+		    "\"network-interfaces\":[",
+		c->out);
+	for (unsigned i = 0; (n = machine_net(a->machine, i)); i++) {
+		if (i > 0)
+			(void)putc(',', c->out);
+		json_write(c->out, &net_cfg_fields, n);
+	}
+	(void)fputs("],\"vsock\":null,\"entropy\":null,"
 		    "\"pmem\":[],\"memory-hotplug\":null}",
 		c->out);
 	return 0;

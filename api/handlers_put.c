@@ -62,6 +62,16 @@ int patch_drive(struct api *a, struct call *c, struct err *e)
 	return machine_patch_drive(a->machine, c->cfg, e);
 }
 
+int put_net(struct api *a, struct call *c, struct err *e)
+{
+	return machine_put_net(a->machine, c->cfg, e);
+}
+
+int patch_net(struct api *a, struct call *c, struct err *e)
+{
+	return machine_patch_net(a->machine, c->cfg, e);
+}
+
 int put_machine_config(struct api *a, struct call *c, struct err *e)
 {
 	const struct machine_cfg *cfg = c->cfg;

@@ -51,6 +51,16 @@ static void end_drive_patch(void *cfg)
 	drive_patch_fini(cfg);
 }
 
+static void end_net(void *cfg)
+{
+	net_cfg_fini(cfg);
+}
+
+static void end_net_patch(void *cfg)
+{
+	net_patch_fini(cfg);
+}
+
 static void end_serial(void *cfg)
 {
 	serial_cfg_fini(cfg);
@@ -91,6 +101,12 @@ const struct route routes[] = {
 	{ .method = HTTP_METHOD_PATCH, .resource = "drives", .sub_kind = SUB_ID, .states = IN_STARTED,
 	  .area = "drive config", .fields = &drive_patch_fields, .end = end_drive_patch,
 	  .id_at = offsetof(struct drive_patch, drive_id), .serve = patch_drive, COUNTED(patch, drive) },
+	{ .method = HTTP_METHOD_PUT, .resource = "network-interfaces", .sub_kind = SUB_ID,
+	  .states = IN_NOT_STARTED, .area = "network config", .fields = &net_cfg_fields, .end = end_net,
+	  .id_at = offsetof(struct net_cfg, iface_id), .serve = put_net, COUNTED(put, network) },
+	{ .method = HTTP_METHOD_PATCH, .resource = "network-interfaces", .sub_kind = SUB_ID,
+	  .states = IN_STARTED, .area = "network config", .fields = &net_patch_fields, .end = end_net_patch,
+	  .id_at = offsetof(struct net_patch, iface_id), .serve = patch_net, COUNTED(patch, network) },
 	{ .method = HTTP_METHOD_PUT, .resource = "logger", .states = IN_NOT_STARTED, .area = "logger",
 	  .fields = &logger_fields, .end = end_logger, .serve = put_logger, COUNTED(put, logger) },
 	{ .method = HTTP_METHOD_PUT, .resource = "metrics", .states = IN_NOT_STARTED, .area = "metrics",
@@ -113,7 +129,6 @@ const struct route routes[] = {
 const struct refusal refusals[] = {
 	{ "snapshot", NOT_YET },
 	{ "mmds", NOT_YET },
-	{ "network-interfaces", NOT_YET },
 	{ "vsock", NOT_YET },
 	{ "balloon", NEVER },
 	{ "entropy", NEVER },

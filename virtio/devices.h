@@ -8,6 +8,7 @@
 
 #include "virtio/disk.h"
 #include "virtio/limiter.h"
+#include "virtio/tap.h"
 #include "virtio/virtio.h"
 #include "vmm/base/agg.h"
 
@@ -48,6 +49,7 @@ struct blk_stats {
 	struct agg read_agg, write_agg; /* from request to answer */
 };
 
+/* Bytes of frames include their 12 byte header. */
 struct net_stats {
 	uint64_t activate_fails, cfg_fails, event_fails;
 	uint64_t no_rx_avail_buffer, no_tx_avail_buffer;
@@ -74,5 +76,30 @@ struct vsock_stats {
 
 /* Borrowed; v is a block device. */
 struct blk_stats *blk_stats(struct vdev *v);
+
+enum { NET_MAC_BYTES = 6, NET_MTU_MIN = 68 };
+
+struct net_opts {
+	const uint8_t *mac; /* NET_MAC_BYTES, or NULL: the driver chooses */
+	uint16_t mtu; /* at least NET_MTU_MIN, or 0: not offered */
+	struct limiter_cfg rx, tx; /* to and from the guest */
+};
+
+/* A network device (virtio 1.2, 5.1) named id over an open tap, which it watches on the
+ * loop. Takes the tap over, also on failure; opts is borrowed for the call. */
+MUST_CHECK int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
+	struct loop *loop, struct vdev **out, struct err *e);
+
+/* Borrowed; v is a network device, here and below. */
+struct net_stats *net_stats(struct vdev *v);
+
+/* Merges changes of the limits; NULL: none. On failure (-errno with text: no timer) rx
+ * may have changed. */
+MUST_CHECK int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx,
+	const struct limiter_patch *tx, struct err *e);
+
+/* The limits in force. */
+struct limiter_cfg net_rx_limiter(const struct vdev *v);
+struct limiter_cfg net_tx_limiter(const struct vdev *v);
 
 #endif

@@ -578,6 +578,8 @@ int mmio_snap(struct mmio *t, struct snap *s)
 	r = snap_check(s, r == 0);
 	if (s->loading && r == 0 && is_live(t))
 		r = snap_check(s, start(t) == 0);
+	if (s->loading && r == 0 && is_live(t))
+		t->dev->ops->drain(t->dev); /* still until mmio_resume */
 	if (s->loading && r < 0)
 		clear(t);
 	return r;

@@ -209,12 +209,23 @@ unsigned queue_left(const struct queue *q)
 
 void queue_push(struct queue *q, uint16_t head, uint32_t written)
 {
-	struct vring_used_elem elem = { .id = htole32(head), .len = htole32(written) };
-	unsigned slot = q->next_used & (q->size - 1u);
+	const struct queue_used one = { head, written };
 
+	queue_push_all(q, &one, 1);
+}
+
+void queue_push_all(struct queue *q, const struct queue_used *used, unsigned n)
+{
 	mark_used(q);
-	memcpy(&q->used[RING_ENTRIES + slot * USED_ENTRY_UNITS], &elem, sizeof(elem));
-	q->next_used++;
+	for (unsigned i = 0; i < n; i++) {
+		struct vring_used_elem elem = { .id = htole32(used[i].head),
+			.len = htole32(used[i].written) };
+		unsigned slot = q->next_used & (q->size - 1u);
+
+		memcpy(&q->used[RING_ENTRIES + slot * USED_ENTRY_UNITS], &elem,
+			sizeof(elem));
+		q->next_used++;
+	}
 	guest_store16(&q->used[RING_IDX], htole16(q->next_used));
 }
 

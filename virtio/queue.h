@@ -70,6 +70,14 @@ unsigned queue_left(const struct queue *q);
 /* Returns chain head to the driver with `written` bytes of it written by the device. */
 void queue_push(struct queue *q, uint16_t head, uint32_t written);
 
+/* The same for n chains, of which the driver sees all or none yet: for a frame that
+ * lies in several (5.1.6.4). n is at most the queue's size. */
+struct queue_used {
+	uint16_t head;
+	uint32_t written;
+};
+void queue_push_all(struct queue *q, const struct queue_used *used, unsigned n);
+
 /* Whether the driver wants an interrupt for what was pushed since it was last asked. */
 bool queue_should_notify(struct queue *q);
 

@@ -25,7 +25,7 @@ struct vdev_ops {
 	unsigned n_queues;
 
 	/* The driver is ready (DRIVER_OK): features in v->acked, rings checked. Also
-	 * the last step of a load, after snap. */
+	 * after the snap of a load, with a drain at once, until it is resumed. */
 	void (*start)(struct vdev *v);
 	/* Queue q has work, perhaps: 0, or 1 when it stopped with work left and is to
 	 * be called again in the loop's next turn, or -EPROTO for a guest fault. */

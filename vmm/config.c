@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtio/virtio.h"
+#include "virtio/devices.h"
 
 void boot_cfg_fini(struct boot_cfg *c)
 {
@@ -27,6 +27,20 @@ void drive_patch_fini(struct drive_patch *p)
 	free(p->drive_id);
 	free(p->path_on_host);
 	*p = (struct drive_patch){ 0 };
+}
+
+void net_cfg_fini(struct net_cfg *c)
+{
+	free(c->iface_id);
+	free(c->host_dev_name);
+	free(c->guest_mac);
+	*c = (struct net_cfg){ 0 };
+}
+
+void net_patch_fini(struct net_patch *p)
+{
+	free(p->iface_id);
+	*p = (struct net_patch){ 0 };
 }
 
 void serial_cfg_fini(struct serial_cfg *c)
@@ -75,6 +89,58 @@ int config_check_drive(const struct drive_cfg *c, struct err *e)
 			c->drive_id, VDEV_ID_MAX);
 	if (!c->path_on_host)
 		return err_bad(e, "drive '%s': path_on_host is missing", c->drive_id);
+	return 0;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool config_parse_mac(const char *text, uint8_t mac[6])
+{
+	uint8_t parsed[6];
+
+	if (strlen(text) != 6 * 3 - 1)
+		return false;
+	for (unsigned i = 0; i < 6; i++, text += 3) {
+		int high = digit(text[0]), low = digit(text[1]);
+
+		if (high < 0 || low < 0 || (i < 5 && text[2] != ':'))
+			return false;
+		parsed[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(mac, parsed, sizeof(parsed));
+	return true;
+}
+
+int config_check_net(const struct net_cfg *c, struct err *e)
+{
+	uint8_t mac[6];
+	int r;
+
+	if (!is_device_id(c->iface_id))
+		return err_bad(e,
+			"iface_id '%.80s' is not 1 to %d letters, digits or '_'",
+			c->iface_id, VDEV_ID_MAX);
+	if (!c->host_dev_name)
+		return err_bad(
+			e, "interface '%s': host_dev_name is missing", c->iface_id);
+	r = tap_check_name(c->host_dev_name, e);
+	if (r < 0)
+		return err_add(e, r, "interface '%s': host_dev_name", c->iface_id);
+	if (c->guest_mac && !config_parse_mac(c->guest_mac, mac))
+		return err_bad(e,
+			"interface '%s': guest_mac '%.40s' is not six pairs of hexadecimal digits with ':'",
+			c->iface_id, c->guest_mac);
+	if (c->mtu != 0 && (c->mtu < NET_MTU_MIN || c->mtu > UINT16_MAX))
+		return err_bad(e, "interface '%s': mtu %u is not in %d to %d",
+			c->iface_id, c->mtu, NET_MTU_MIN, UINT16_MAX);
 	return 0;
 }
 

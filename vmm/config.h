@@ -67,6 +67,20 @@ struct drive_patch {
 	struct limiter_patch rate_limiter;
 };
 
+struct net_cfg {
+	char *iface_id;
+	char *host_dev_name; /* see tap_open */
+	char *guest_mac; /* or NULL: the guest chooses */
+	uint32_t mtu; /* 0: not offered */
+	struct limiter_cfg rx, tx; /* to and from the guest */
+};
+
+/* A change of an interface; what is not given stays. */
+struct net_patch {
+	char *iface_id;
+	struct limiter_patch rx, tx;
+};
+
 struct serial_cfg {
 	char *serial_out_path; /* NULL: stdin and stdout */
 };
@@ -74,11 +88,17 @@ struct serial_cfg {
 void boot_cfg_fini(struct boot_cfg *c);
 void drive_cfg_fini(struct drive_cfg *c);
 void drive_patch_fini(struct drive_patch *p);
+void net_cfg_fini(struct net_cfg *c);
+void net_patch_fini(struct net_patch *p);
 void serial_cfg_fini(struct serial_cfg *c);
 
 /* -EINVAL with text that names the member, its value and the reason. */
 MUST_CHECK int config_check_machine(const struct machine_cfg *c, struct err *e);
 MUST_CHECK int config_check_drive(const struct drive_cfg *c, struct err *e);
+MUST_CHECK int config_check_net(const struct net_cfg *c, struct err *e);
+
+/* Six pairs of hexadecimal digits with ':' between them: true with mac filled. */
+MUST_CHECK bool config_parse_mac(const char *text, uint8_t mac[6]);
 
 /* An instance id: 1 to 64 characters, alphanumeric or '-'. */
 MUST_CHECK int config_check_instance_id(const char *id, struct err *e);

@@ -70,6 +70,7 @@ void machine_destroy(struct machine *m)
 		disk_close(m->drive[i].disk);
 		drive_cfg_fini(&m->drive[i].cfg);
 	}
+	machine_close_nets(m);
 	cpu_template_fini(&m->cpu_config);
 	boot_cfg_fini(&m->boot);
 	serial_cfg_fini(&m->serial);

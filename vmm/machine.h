@@ -54,6 +54,8 @@ MUST_CHECK int machine_set_boot_source(
 	struct machine *m, struct boot_cfg *cfg, struct err *e);
 MUST_CHECK int machine_put_drive(
 	struct machine *m, struct drive_cfg *cfg, struct err *e);
+/* An interface that keeps its host_dev_name keeps its open tap. */
+MUST_CHECK int machine_put_net(struct machine *m, struct net_cfg *cfg, struct err *e);
 MUST_CHECK int machine_set_serial(
 	struct machine *m, struct serial_cfg *cfg, struct err *e);
 
@@ -75,6 +77,9 @@ void machine_resume(struct machine *m);
  * failure the drive stays as it was. */
 MUST_CHECK int machine_patch_drive(
 	struct machine *m, struct drive_patch *patch, struct err *e);
+/* Changes the rate limits of an interface. */
+MUST_CHECK int machine_patch_net(
+	struct machine *m, struct net_patch *patch, struct err *e);
 /* Types Ctrl, Alt and Del. -EBUSY with text while the guest has not read what was typed
  * before. */
 MUST_CHECK int machine_send_ctrl_alt_del(struct machine *m, struct err *e);
@@ -82,8 +87,9 @@ MUST_CHECK int machine_send_ctrl_alt_del(struct machine *m, struct err *e);
 /* The settings as they are now; borrowed until the next change. */
 const struct machine_cfg *machine_config(const struct machine *m);
 const struct boot_cfg *machine_boot_source(const struct machine *m);
-/* The i-th drive in the order of the settings, or NULL after the last. */
+/* The i-th drive and interface in the order of the settings, or NULL after the last. */
 const struct drive_cfg *machine_drive(const struct machine *m, unsigned i);
+const struct net_cfg *machine_net(const struct machine *m, unsigned i);
 
 /* Takes the vCPUs out of the guest for good. Not with the device lock held. */
 void machine_stop(struct machine *m);

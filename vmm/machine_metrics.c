@@ -18,6 +18,7 @@ struct machine_view {
 	struct metrics_view v;
 	struct vcpu_counts *vcpus[X86_VCPUS_MAX];
 	struct metrics_drive drives[METRICS_DEVICES_MAX];
+	struct metrics_nic nics[METRICS_DEVICES_MAX];
 };
 
 static void view_devices(struct machine *m, struct machine_view *out)
@@ -31,8 +32,12 @@ static void view_devices(struct machine *m, struct machine_view *out)
 		if (v->ops->id == VIRTIO_ID_BLOCK)
 			out->drives[out->v.n_drives++] =
 				(struct metrics_drive){ v->id, blk_stats(v) };
+		else if (v->ops->id == VIRTIO_ID_NET)
+			out->nics[out->v.n_nics++] =
+				(struct metrics_nic){ v->id, net_stats(v) };
 	}
 	out->v.drives = out->drives;
+	out->v.nics = out->nics;
 	out->v.i8042 = &d->i8042.counts;
 	out->v.serial = d->serial ? serial_counts(d->serial) : NULL;
 	out->v.interrupts = irqs.triggers;

@@ -8,6 +8,7 @@
 #define HUSK_MACHINE_PARTS_H
 
 #include "virtio/disk.h"
+#include "virtio/tap.h"
 #include "vmm/base/log.h"
 #include "vmm/core/kvm.h"
 #include "vmm/device_list.h"
@@ -21,6 +22,12 @@ struct drive {
 	struct vdev *dev; /* borrowed, while the machine is built */
 };
 
+struct nic {
+	struct net_cfg cfg;
+	struct tap *tap; /* as a drive's disk */
+	struct vdev *dev;
+};
+
 struct machine {
 	struct machine_env env;
 	enum machine_state state;
@@ -31,6 +38,8 @@ struct machine {
 	int kernel_fd, initrd_fd;
 	unsigned n_drives;
 	struct drive drive[VIRTIO_DEVICES_MAX];
+	unsigned n_nics;
+	struct nic nic[VIRTIO_DEVICES_MAX];
 	struct serial_cfg serial;
 	bool has_serial; /* the settings name one */
 
@@ -60,6 +69,11 @@ MUST_CHECK int drive_open_disk(const struct drive_cfg *cfg, const char *path,
 /* The guest has ended. Any thread. An error status beats success when several vCPUs
  * end; the first is logged, since a guest that waits for its reset asks again. */
 void machine_end(struct machine *m, int status, const char *why);
+
+/* Makes devices of the interfaces, in the order of their settings. */
+MUST_CHECK int machine_start_nets(struct machine *m, struct err *e);
+/* Forgets the settings of all interfaces, and closes taps that no device has. */
+void machine_close_nets(struct machine *m);
 
 /* Stops the vCPUs and destroys what machine_start built, or began to build. */
 void machine_unbuild(struct machine *m);

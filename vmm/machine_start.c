@@ -119,6 +119,8 @@ static int start_devices(
 		r = start_serial(m, e);
 	if (r == 0)
 		r = start_drives(m, e);
+	if (r == 0)
+		r = machine_start_nets(m, e);
 	return r;
 }
 

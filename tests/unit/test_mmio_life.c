@@ -273,6 +273,7 @@ Test(mmio_life, survives_a_snapshot)
 	cr_assert_eq(status(), 0xf);
 	cr_assert_eq(toy.saved, 77);
 	cr_assert_eq(toy.starts, 1);
+	cr_assert_eq(toy.drains, 1); /* still until it is resumed */
 	cr_assert_eq(mmio_vdev(t)->acked, TOY_TRANSPORT);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_CONFIG_GENERATION), 1);

@@ -132,6 +132,28 @@ Test(queue_ring, goes_on_when_its_indices_wrap)
 	cr_assert_eq(fake_used_idx(&drv), 100);
 }
 
+Test(queue_ring, reports_many_chains_as_one_also_over_the_ring_s_end)
+{
+	static const struct queue_used used[] = { { 7, 70 }, { 0, 0 }, { 3, 30 } };
+	uint32_t id, len;
+
+	cr_assert_eq(start(false), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		serve_one();
+		cr_assert(fake_take_used(&drv, &id, &len));
+	}
+	queue_push_all(&q, used, ARRAY_LEN(used));
+	cr_assert_eq(fake_used_idx(&drv), 9);
+	for (unsigned i = 0; i < ARRAY_LEN(used); i++) {
+		cr_assert(fake_take_used(&drv, &id, &len));
+		cr_expect_eq(id, used[i].head);
+		cr_expect_eq(len, used[i].written);
+	}
+	cr_expect_not(fake_take_used(&drv, &id, &len));
+	queue_push_all(&q, used, 0);
+	cr_expect_eq(fake_used_idx(&drv), 9);
+}
+
 Test(queue_ring, heeds_the_no_interrupt_flag)
 {
 	cr_assert_eq(start(false), 0);
