@@ -54,6 +54,12 @@ static bool is_zero(const void *member)
 	return *(const uint32_t *)member == 0;
 }
 
+static bool is_never_shown(const void *member)
+{
+	(void)member;
+	return true;
+}
+
 static bool is_zero64(const void *member)
 {
 	return *(const uint64_t *)member == 0;
@@ -177,6 +183,14 @@ static const struct field net_patch_rows[] = {
 	  FIELD_AT(struct net_patch, tx) },
 };
 
+static const struct field vsock_rows[] = {
+	{ .name = "guest_cid", .type = FIELD_UINT, .required = true, .min = 3, .max = UINT32_MAX - 1,
+	  FIELD_AT(struct vsock_body, cfg.guest_cid) },
+	{ .name = "uds_path", .type = FIELD_STRING, .required = true, FIELD_AT(struct vsock_body, cfg.uds_path) },
+	{ .name = "vsock_id", .type = FIELD_STRING, .nullable = true, .is_null = is_never_shown, .omit_null = true,
+	  FIELD_AT(struct vsock_body, vsock_id) },
+};
+
 static const struct field action_rows[] = {
 	{ .name = "action_type", .type = FIELD_ENUM, .names = action_names, .required = true,
 	  FIELD_AT(struct action_body, action) },
@@ -221,6 +235,7 @@ const struct fields drive_cfg_fields = FIELDS("drive", drive_rows);
 const struct fields drive_patch_fields = FIELDS("drive", drive_patch_rows);
 const struct fields net_cfg_fields = FIELDS("network interface", net_rows);
 const struct fields net_patch_fields = FIELDS("network interface", net_patch_rows);
+const struct fields vsock_fields = FIELDS("vsock", vsock_rows);
 const struct fields serial_cfg_fields = FIELDS("serial", serial_rows);
 const struct fields action_fields = FIELDS("actions", action_rows);
 const struct fields vm_fields = FIELDS("vm", vm_rows);
@@ -228,6 +243,12 @@ const struct fields logger_fields = FIELDS("logger", logger_rows);
 const struct fields metrics_fields = {
 	"metrics", metrics_rows, ARRAY_LEN(metrics_rows), true, /* contract, 2.5 */
 };
+
+void vsock_body_fini(struct vsock_body *b)
+{
+	vsock_cfg_fini(&b->cfg);
+	free(b->vsock_id);
+}
 
 void logger_body_fini(struct logger_body *b)
 {

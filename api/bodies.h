@@ -7,6 +7,7 @@
 #define HUSK_BODIES_H
 
 #include "api/json.h"
+#include "vmm/config.h"
 
 enum action { ACTION_START, ACTION_FLUSH_METRICS, ACTION_CTRL_ALT_DEL };
 
@@ -18,6 +19,11 @@ enum vm_state { VM_PAUSED, VM_RESUMED };
 
 struct vm_body {
 	uint32_t state; /* enum vm_state */
+};
+
+struct vsock_body {
+	struct vsock_cfg cfg;
+	char *vsock_id; /* deprecated; has no effect */
 };
 
 /* NULL, or a has_ that is false: as it is. */
@@ -33,6 +39,7 @@ struct metrics_body {
 	const struct json *properties; /* of strings, or NULL; the document's */
 };
 
+void vsock_body_fini(struct vsock_body *b);
 void logger_body_fini(struct logger_body *b);
 void metrics_body_fini(struct metrics_body *b);
 
@@ -42,6 +49,7 @@ extern const struct fields drive_cfg_fields; /* struct drive_cfg */
 extern const struct fields drive_patch_fields; /* struct drive_patch */
 extern const struct fields net_cfg_fields; /* struct net_cfg */
 extern const struct fields net_patch_fields; /* struct net_patch */
+extern const struct fields vsock_fields; /* struct vsock_body */
 extern const struct fields serial_cfg_fields; /* struct serial_cfg */
 extern const struct fields action_fields; /* struct action_body */
 extern const struct fields vm_fields; /* struct vm_body */

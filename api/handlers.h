@@ -25,6 +25,7 @@ int put_logger(struct api *a, struct call *c, struct err *e);
 int put_metrics(struct api *a, struct call *c, struct err *e);
 int put_machine_config(struct api *a, struct call *c, struct err *e); /* and PATCH */
 int put_serial(struct api *a, struct call *c, struct err *e);
+int put_vsock(struct api *a, struct call *c, struct err *e);
 int patch_vm(struct api *a, struct call *c, struct err *e);
 
 #endif

@@ -48,6 +48,7 @@ int get_vm_config(struct api *a, struct call *c, struct err *e)
 	struct boot_cfg shown = *boot;
 	const struct drive_cfg *d;
 	const struct net_cfg *n;
+	const struct vsock_cfg *vsock = machine_vsock(a->machine);
 
 	(void)e;
 	if (!shown.kernel_image_path)
@@ -70,9 +71,13 @@ int get_vm_config(struct api *a, struct call *c, struct err *e)
 			(void)putc(',', c->out);
 		json_write(c->out, &net_cfg_fields, n);
 	}
-	(void)fputs("],\"vsock\":null,\"entropy\":null,"
-		    "\"pmem\":[],\"memory-hotplug\":null}",
-		c->out);
+	(void)fputs("],\"vsock\":", c->out);
+	if (vsock)
+		json_write(
+			c->out, &vsock_fields, &(struct vsock_body){ .cfg = *vsock });
+	else
+		(void)fputs("null", c->out);
+	(void)fputs(",\"entropy\":null,\"pmem\":[],\"memory-hotplug\":null}", c->out);
 	return 0;
 }
 

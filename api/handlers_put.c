@@ -87,6 +87,14 @@ int put_serial(struct api *a, struct call *c, struct err *e)
 	return machine_set_serial(a->machine, c->cfg, e);
 }
 
+int put_vsock(struct api *a, struct call *c, struct err *e)
+{
+	struct vsock_body *body = c->cfg;
+
+	c->deprecated = body->vsock_id != NULL;
+	return machine_set_vsock(a->machine, &body->cfg, e);
+}
+
 int put_logger(struct api *a, struct call *c, struct err *e)
 {
 	const struct logger_body *body = c->cfg;

@@ -61,6 +61,11 @@ static void end_net_patch(void *cfg)
 	net_patch_fini(cfg);
 }
 
+static void end_vsock(void *cfg)
+{
+	vsock_body_fini(cfg);
+}
+
 static void end_serial(void *cfg)
 {
 	serial_cfg_fini(cfg);
@@ -119,6 +124,8 @@ const struct route routes[] = {
 	  .begin = begin_machine_patch, .serve = put_machine_config, COUNTED(patch, machine_cfg) },
 	{ .method = HTTP_METHOD_PUT, .resource = "serial", .states = IN_NOT_STARTED, .area = "serial",
 	  .fields = &serial_cfg_fields, .end = end_serial, .serve = put_serial, COUNTED(put, serial) },
+	{ .method = HTTP_METHOD_PUT, .resource = "vsock", .states = IN_NOT_STARTED, .area = "vsock config",
+	  .fields = &vsock_fields, .end = end_vsock, .serve = put_vsock, COUNTED(put, vsock) },
 	{ .method = HTTP_METHOD_PATCH, .resource = "vm", .states = IN_STARTED, .area = "vm",
 	  .fields = &vm_fields, .serve = patch_vm },
 };
@@ -129,7 +136,6 @@ const struct route routes[] = {
 const struct refusal refusals[] = {
 	{ "snapshot", NOT_YET },
 	{ "mmds", NOT_YET },
-	{ "vsock", NOT_YET },
 	{ "balloon", NEVER },
 	{ "entropy", NEVER },
 	{ "pmem", NEVER },

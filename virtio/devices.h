@@ -12,6 +12,8 @@
 #include "virtio/virtio.h"
 #include "vmm/base/agg.h"
 
+struct loop;
+
 /* A block device (virtio 1.2, 5.2) named id over an open disk. Takes the disk over,
  * also on failure. flush: offer VIRTIO_BLK_F_FLUSH. limits: copied. Borrows loop. */
 MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
@@ -64,16 +66,6 @@ struct net_stats {
 	uint64_t tx_rate_limiter_throttled;
 };
 
-struct vsock_stats {
-	uint64_t activate_fails, cfg_fails;
-	uint64_t rx_queue_event_fails, tx_queue_event_fails, ev_queue_event_fails;
-	uint64_t muxer_event_fails, conn_event_fails;
-	uint64_t rx_queue_event_count, tx_queue_event_count;
-	uint64_t rx_bytes_count, tx_bytes_count, rx_packets_count, tx_packets_count;
-	uint64_t conns_added, conns_killed, conns_removed, killq_resync;
-	uint64_t tx_flush_fails, tx_write_fails, rx_read_fails;
-};
-
 /* Borrowed; v is a block device. */
 struct blk_stats *blk_stats(struct vdev *v);
 
@@ -101,5 +93,41 @@ MUST_CHECK int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx
 /* The limits in force. */
 struct limiter_cfg net_rx_limiter(const struct vdev *v);
 struct limiter_cfg net_tx_limiter(const struct vdev *v);
+
+enum {
+	GUEST_CID_MIN = 3, /* virtio 1.2, 5.10.4 */
+	VSOCK_PATH_MAX = 96, /* of a uds_path: "_4294967295" still fits behind it */
+};
+
+/* A socket device (virtio 1.2, 5.10) whose guest has guest_cid, with the host's side on
+ * Unix sockets (contract, 5). uds_path is bound now, and must not exist; nobody is
+ * accepted before the driver is ready. Borrows loop, which must outlive it; uds_path
+ * for the call. The socket file stays when the device is destroyed:
+ * unlinking it is the caller's. */
+MUST_CHECK int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
+	struct vdev **out, struct err *e);
+
+/* For a snapshot, while paused and before it is saved: all connections end, which the
+ * guest learns by an event, and the guest gets nothing before it has seen that. */
+void vsock_reset_transport(struct vdev *v);
+
+/* What a socket device counted since its creation, in the names of the metrics file; rx
+ * is towards the guest. */
+struct vsock_stats {
+	uint64_t activate_fails, cfg_fails;
+	/* guest faults by queue */
+	uint64_t rx_queue_event_fails, tx_queue_event_fails, ev_queue_event_fails;
+	uint64_t muxer_event_fails; /* clients that could not be accepted */
+	uint64_t conn_event_fails;
+	uint64_t rx_queue_event_count, tx_queue_event_count; /* kicks served */
+	uint64_t rx_bytes_count, tx_bytes_count; /* payload */
+	uint64_t rx_packets_count, tx_packets_count;
+	uint64_t conns_added, conns_killed, conns_removed;
+	uint64_t killq_resync; /* times that the guest had to wait for its RSTs */
+	uint64_t tx_flush_fails, tx_write_fails, rx_read_fails; /* of host sockets */
+};
+
+/* Borrowed; v is a socket device. */
+const struct vsock_stats *vsock_stats(const struct vdev *v);
 
 #endif

@@ -268,6 +268,21 @@ bool queue_want_kicks(struct queue *q, bool on)
 	return avail_idx(q) == q->last_avail;
 }
 
+uint16_t queue_await_more(struct queue *q)
+{
+	if (!q->desc)
+		return 0;
+	mark_used(q);
+	if (q->event_idx)
+		guest_store16(&q->used[RING_ENTRIES + q->size * USED_ENTRY_UNITS],
+			htole16(avail_idx(q)));
+	else
+		guest_store16(&q->used[RING_FLAGS], 0);
+	/* as in queue_want_kicks: what comes before this shows in the number */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return (uint16_t)(avail_idx(q) - q->last_avail);
+}
+
 void queue_snap(struct queue *q, struct snap *s)
 {
 	snap_u16(s, &q->size);
@@ -310,6 +325,24 @@ int chain_read(struct chain *c, void *dst, size_t n)
 		return -EPROTO;
 	c->rd_bytes -= n;
 	copy_spans(c->iov, &c->at_rd, dst, n, false);
+	return 0;
+}
+
+int chain_skip(struct chain *c, size_t n)
+{
+	if (n > c->rd_bytes)
+		return -EPROTO;
+	c->rd_bytes -= n;
+	while (n > 0) {
+		struct iovec *span = &c->iov[c->at_rd];
+		size_t part = MIN(n, span->iov_len);
+
+		span->iov_base = (uint8_t *)span->iov_base + part;
+		span->iov_len -= part;
+		n -= part;
+		if (span->iov_len == 0)
+			c->at_rd++;
+	}
 	return 0;
 }
 

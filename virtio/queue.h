@@ -86,6 +86,10 @@ bool queue_should_notify(struct queue *q);
  * no kick need come for what is there. */
 bool queue_want_kicks(struct queue *q, bool on);
 
+/* Asks for a kick when the driver adds to the chains that wait already, which stay; the
+ * number of those. */
+uint16_t queue_await_more(struct queue *q);
+
 /* Saves or loads what the driver set and the indices. A loaded queue is not started:
  * queue_start then checks it as it checks a driver's. */
 void queue_snap(struct queue *q, struct snap *s);
@@ -93,6 +97,9 @@ void queue_snap(struct queue *q, struct snap *s);
 /* Copies the next n readable bytes and consumes them. 0 or -EPROTO when fewer are left.
  */
 MUST_CHECK int chain_read(struct chain *c, void *dst, size_t n);
+
+/* Consumes the next n readable bytes, which were used in place. 0 or -EPROTO. */
+MUST_CHECK int chain_skip(struct chain *c, size_t n);
 
 /* Fills the next n writable bytes and consumes them. 0 or -EPROTO. */
 MUST_CHECK int chain_write(struct chain *c, const void *src, size_t n);

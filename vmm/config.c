@@ -49,6 +49,12 @@ void serial_cfg_fini(struct serial_cfg *c)
 	*c = (struct serial_cfg){ 0 };
 }
 
+void vsock_cfg_fini(struct vsock_cfg *c)
+{
+	free(c->uds_path);
+	*c = (struct vsock_cfg){ 0 };
+}
+
 int config_check_machine(const struct machine_cfg *c, struct err *e)
 {
 	uint64_t bytes;
@@ -141,6 +147,23 @@ int config_check_net(const struct net_cfg *c, struct err *e)
 	if (c->mtu != 0 && (c->mtu < NET_MTU_MIN || c->mtu > UINT16_MAX))
 		return err_bad(e, "interface '%s': mtu %u is not in %d to %d",
 			c->iface_id, c->mtu, NET_MTU_MIN, UINT16_MAX);
+	return 0;
+}
+
+int config_check_vsock(const struct vsock_cfg *c, struct err *e)
+{
+	size_t n;
+
+	if (c->guest_cid < GUEST_CID_MIN || c->guest_cid == UINT32_MAX)
+		return err_bad(e, "guest_cid %u is not in %d to %u", c->guest_cid,
+			GUEST_CID_MIN, UINT32_MAX - 1);
+	if (!c->uds_path)
+		return err_bad(e, "uds_path is missing");
+	n = strlen(c->uds_path);
+	if (n == 0 || n > VSOCK_PATH_MAX)
+		return err_bad(e,
+			"uds_path '%.120s' is %zu bytes long, not 1 to %d: a port is put behind it",
+			c->uds_path, n, VSOCK_PATH_MAX);
 	return 0;
 }
 

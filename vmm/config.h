@@ -85,12 +85,18 @@ struct serial_cfg {
 	char *serial_out_path; /* NULL: stdin and stdout */
 };
 
+struct vsock_cfg {
+	uint32_t guest_cid;
+	char *uds_path;
+};
+
 void boot_cfg_fini(struct boot_cfg *c);
 void drive_cfg_fini(struct drive_cfg *c);
 void drive_patch_fini(struct drive_patch *p);
 void net_cfg_fini(struct net_cfg *c);
 void net_patch_fini(struct net_patch *p);
 void serial_cfg_fini(struct serial_cfg *c);
+void vsock_cfg_fini(struct vsock_cfg *c);
 
 /* -EINVAL with text that names the member, its value and the reason. */
 MUST_CHECK int config_check_machine(const struct machine_cfg *c, struct err *e);
@@ -99,6 +105,7 @@ MUST_CHECK int config_check_net(const struct net_cfg *c, struct err *e);
 
 /* Six pairs of hexadecimal digits with ':' between them: true with mac filled. */
 MUST_CHECK bool config_parse_mac(const char *text, uint8_t mac[6]);
+MUST_CHECK int config_check_vsock(const struct vsock_cfg *c, struct err *e);
 
 /* An instance id: 1 to 64 characters, alphanumeric or '-'. */
 MUST_CHECK int config_check_instance_id(const char *id, struct err *e);

@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_ids.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "virtio/devices.h"
 #include "vmm/cmdline.h"
 #include "vmm/machine_parts.h"
 
@@ -61,6 +63,14 @@ int machine_create(const struct machine_env *env, struct machine **out, struct e
 	return 0;
 }
 
+/* A device that no transport has yet. */
+static void drop_vsock(struct machine *m)
+{
+	if (m->vsock_dev)
+		m->vsock_dev->ops->destroy(TAKE(m->vsock_dev));
+	vsock_cfg_fini(&m->vsock);
+}
+
 void machine_destroy(struct machine *m)
 {
 	if (!m)
@@ -74,6 +84,9 @@ void machine_destroy(struct machine *m)
 	cpu_template_fini(&m->cpu_config);
 	boot_cfg_fini(&m->boot);
 	serial_cfg_fini(&m->serial);
+	if (m->vsock.uds_path)
+		(void)unlink(m->vsock.uds_path); /* contract, 11.3 */
+	drop_vsock(m);
 	close_fd(m->kernel_fd);
 	close_fd(m->initrd_fd);
 	loop_remove(m->env.loop, &m->end);
@@ -221,6 +234,36 @@ int machine_set_serial(struct machine *m, struct serial_cfg *cfg, struct err *e)
 	m->serial = *cfg;
 	m->has_serial = true;
 	*cfg = (struct serial_cfg){ 0 };
+	return 0;
+}
+
+const struct vsock_cfg *machine_vsock(const struct machine *m)
+{
+	return m->vsock.uds_path ? &m->vsock : NULL;
+}
+
+int machine_set_vsock(struct machine *m, struct vsock_cfg *cfg, struct err *e)
+{
+	bool same = m->vsock.uds_path && cfg->uds_path &&
+		strcmp(m->vsock.uds_path, cfg->uds_path) == 0;
+	struct vdev *dev;
+	int r = config_check_vsock(cfg, e);
+
+	if (r < 0)
+		return r;
+	if (same) {
+		(void)unlink(m->vsock.uds_path); /* missing is as good */
+		drop_vsock(m);
+	}
+	r = vsock_create(cfg->guest_cid, cfg->uds_path, m->env.loop, &dev, e);
+	if (r < 0)
+		return r;
+	if (m->vsock.uds_path)
+		(void)unlink(m->vsock.uds_path); /* missing is as good */
+	drop_vsock(m);
+	m->vsock = *cfg;
+	m->vsock_dev = dev;
+	*cfg = (struct vsock_cfg){ 0 };
 	return 0;
 }
 

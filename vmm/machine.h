@@ -58,6 +58,10 @@ MUST_CHECK int machine_put_drive(
 MUST_CHECK int machine_put_net(struct machine *m, struct net_cfg *cfg, struct err *e);
 MUST_CHECK int machine_set_serial(
 	struct machine *m, struct serial_cfg *cfg, struct err *e);
+/* The socket is bound now. The one before is unlinked: after the new one is there, so
+ * that it stays on failure, or when the path is the same before that. */
+MUST_CHECK int machine_set_vsock(
+	struct machine *m, struct vsock_cfg *cfg, struct err *e);
 
 /* Builds the microVM and lets its vCPUs go. On failure everything built is gone again,
  * the settings stay, and another start is legal. Not with the device lock held, since
@@ -90,6 +94,8 @@ const struct boot_cfg *machine_boot_source(const struct machine *m);
 /* The i-th drive and interface in the order of the settings, or NULL after the last. */
 const struct drive_cfg *machine_drive(const struct machine *m, unsigned i);
 const struct net_cfg *machine_net(const struct machine *m, unsigned i);
+/* NULL without a vsock. */
+const struct vsock_cfg *machine_vsock(const struct machine *m);
 
 /* Takes the vCPUs out of the guest for good. Not with the device lock held. */
 void machine_stop(struct machine *m);

@@ -36,6 +36,7 @@ static void view_devices(struct machine *m, struct machine_view *out)
 			out->nics[out->v.n_nics++] =
 				(struct metrics_nic){ v->id, net_stats(v) };
 	}
+	out->v.vsock = m->vsock_dev ? vsock_stats(m->vsock_dev) : NULL;
 	out->v.drives = out->drives;
 	out->v.nics = out->nics;
 	out->v.i8042 = &d->i8042.counts;

@@ -42,6 +42,10 @@ struct machine {
 	struct nic nic[VIRTIO_DEVICES_MAX];
 	struct serial_cfg serial;
 	bool has_serial; /* the settings name one */
+	struct vsock_cfg vsock; /* uds_path NULL: none */
+	/* Made with the setting; the device list has it from the start on. */
+	struct vdev *vsock_dev;
+	bool vsock_is_listed; /* vsock_dev is borrowed from the device list */
 
 	struct metrics *metrics; /* or NULL */
 	struct loop_source metrics_timer; /* timerfd; -1 without metrics */

@@ -19,6 +19,9 @@ void machine_unbuild(struct machine *m)
 	machine_stop(m);
 	while (m->n_vcpus > 0)
 		vcpu_destroy(m->vcpu[--m->n_vcpus]);
+	if (m->vsock_is_listed)
+		m->vsock_dev = NULL; /* destroyed with the list */
+	m->vsock_is_listed = false;
 	device_list_fini(&m->devices);
 	kvm_close(&m->kvm);
 	guest_mem_destroy(m->mem);
@@ -87,6 +90,28 @@ static int start_drives(struct machine *m, struct err *e)
 	return r;
 }
 
+/* Made with the setting, or anew when an earlier start, which left its socket's file,
+ * failed. */
+static int start_vsock(struct machine *m, struct err *e)
+{
+	int r = 0;
+
+	if (!m->vsock.uds_path)
+		return 0;
+	if (!m->vsock_dev) {
+		(void)unlink(m->vsock.uds_path); /* missing is as good */
+		r = vsock_create(m->vsock.guest_cid, m->vsock.uds_path, m->env.loop,
+			&m->vsock_dev, e);
+	}
+	if (r == 0) {
+		r = device_list_add_virtio(&m->devices, m->vsock_dev, e);
+		m->vsock_is_listed = r == 0;
+		if (r < 0)
+			m->vsock_dev = NULL; /* taken over, and destroyed */
+	}
+	return r < 0 ? err_add(e, r, "vsock") : 0;
+}
+
 static int start_serial(struct machine *m, struct err *e)
 {
 	const char *path = m->serial.serial_out_path;
@@ -121,6 +146,8 @@ static int start_devices(
 		r = start_drives(m, e);
 	if (r == 0)
 		r = machine_start_nets(m, e);
+	if (r == 0)
+		r = start_vsock(m, e);
 	return r;
 }
 

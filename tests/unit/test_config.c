@@ -147,3 +147,33 @@ Test(config, gives_settings_back_and_takes_empty_ones)
 	cr_assert_null(disk.drive_id);
 	cr_assert_null(serial.serial_out_path);
 }
+
+Test(config, knows_a_vsock_that_cannot_be)
+{
+	char path[128];
+	struct vsock_cfg c = { .guest_cid = 3, .uds_path = path };
+
+	memset(path, 'a', sizeof(path));
+	path[96] = '\0';
+	cr_assert_eq(config_check_vsock(&c, &e), 0);
+	path[96] = 'a';
+	path[97] = '\0';
+	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	cr_assert_not_null(strstr(e.text, "97 bytes"), "%s", e.text);
+	path[0] = '\0';
+	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	c.uds_path = NULL;
+	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	c.uds_path = path;
+	path[0] = 'a';
+	path[1] = '\0';
+	for (uint32_t cid = 0; cid < 5; cid++) {
+		c.guest_cid = cid;
+		cr_assert_eq(config_check_vsock(&c, &e), cid < 3 ? -EINVAL : 0);
+	}
+	c.guest_cid = UINT32_MAX;
+	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	cr_assert_not_null(strstr(e.text, "4294967295"), "%s", e.text);
+	c.guest_cid = UINT32_MAX - 1;
+	cr_assert_eq(config_check_vsock(&c, &e), 0);
+}

@@ -243,6 +243,53 @@ Test(queue_ring, marks_the_used_ring_dirty_when_tracking_begins_after_the_start)
 	cr_assert(guest_is_dirty(drv.mem, FAKE_USED));
 }
 
+Test(queue_ring, asks_for_a_kick_past_what_waits)
+{
+	const struct fake_span span = { FAKE_HEAP, 16, false };
+
+	cr_assert_eq(queue_await_more(&q), 0); /* not started */
+	for (unsigned with = 0; with < 2; with++) {
+		fake_reboot(&drv);
+		q = fake_queue(&drv);
+		cr_assert_eq(start(with), 0);
+		for (unsigned i = 0; i < 3; i++)
+			fake_post(&drv, &span, 1);
+		(void)queue_want_kicks(&q, false);
+		cr_assert_eq(queue_pop(&q, &chain), 1);
+		cr_assert_eq(queue_await_more(&q), 2);
+		cr_assert_eq(fake_avail_event(&drv), with ? 3 : 0);
+		cr_assert_eq(fake_used_flags(&drv), 0);
+		cr_assert_eq(q.last_avail, 1);
+		fake_post(&drv, &span, 1);
+		cr_assert_eq(queue_await_more(&q), 3);
+	}
+}
+
+Test(queue_ring, skips_what_was_used_in_place)
+{
+	const struct fake_span spans[] = { { FAKE_HEAP, 3, false },
+		{ FAKE_HEAP + 100, 5, false }, { FAKE_HEAP + 200, 4, true } };
+	const struct iovec *left;
+	unsigned n;
+
+	cr_assert_eq(start(false), 0);
+	fake_post(&drv, spans, ARRAY_LEN(spans));
+	cr_assert_eq(queue_pop(&q, &chain), 1);
+	cr_assert_eq(chain_skip(&chain, 9), -EPROTO);
+	cr_assert_eq(chain_skip(&chain, 0), 0);
+	cr_assert_eq(chain_rd_bytes(&chain), 8);
+	cr_assert_eq(chain_skip(&chain, 4), 0);
+	cr_assert_eq(chain_rd_bytes(&chain), 4);
+	left = chain_rd(&chain, &n);
+	cr_assert_eq(n, 1);
+	cr_assert_eq(left[0].iov_base, fake_at(&drv, FAKE_HEAP + 101, 1));
+	cr_assert_eq(left[0].iov_len, 4);
+	cr_assert_eq(chain_skip(&chain, 4), 0);
+	cr_assert_eq(chain_rd_bytes(&chain), 0);
+	cr_assert_eq(chain_wr_bytes(&chain), 4);
+	cr_assert_eq(chain_skip(&chain, 1), -EPROTO);
+}
+
 Test(queue_ring, survives_a_snapshot)
 {
 	struct queue loaded = { .size = 0 };

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_vsock: a hostile driver of the socket device, and a host that does what it likes
+ * on the other side. The input is a list of steps: packets with chosen fields, receive
+ * buffers, kicks, pauses, resets, snapshots, clients and servers on the host. What must
+ * hold is checked after every step. Deterministic but for the clock: no input is long
+ * enough for a deadline, and a step moves none.
+ */
+#include <assert.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+#include <linux/virtio_vsock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "virtio/devices.h"
+#include "virtio/mmio.h"
+#include "vmm/base/log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+enum {
+	STEPS_MAX = 200,
+	PIECE = 512 << 10, /* of guest memory, at 0 */
+	RING_SIZE = 16,
+	RING_BYTES = 0x1000, /* each: descriptors, available and used ring in a page */
+	AVAIL = 0x400,
+	USED = 0x800,
+	QUEUES = 3,
+	HEADERS = 0x8000, /* of packets, 64 bytes each */
+	PAYLOAD = 0x10000, /* read by packets, written by nobody */
+	BUFFERS = 0x40000, /* of the receive queue */
+	CLIENTS = 8,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct guest_mem *mem;
+static struct loop *loop;
+static struct mmio *t;
+static char path[64];
+static uint16_t avail_idx[QUEUES];
+static int client[CLIENTS], server;
+static bool loaded_garbage, rings_are_garbage;
+
+/* The input, from the front; past its end there are zeroes. */
+struct input {
+	const uint8_t *p;
+	size_t left;
+};
+
+static void take(struct input *in, void *out, size_t n)
+{
+	size_t part = MIN(n, in->left);
+
+	memset(out, 0, n);
+	memcpy(out, in->p, part);
+	in->p += part;
+	in->left -= part;
+}
+
+static uint8_t take_u8(struct input *in)
+{
+	uint8_t v;
+
+	take(in, &v, sizeof(v));
+	return v;
+}
+
+static uint32_t take_u32(struct input *in)
+{
+	uint32_t v;
+
+	take(in, &v, sizeof(v));
+	return v;
+}
+
+static void poke(gpa_t at, const void *p, size_t n)
+{
+	int r = guest_write(mem, at, p, n);
+
+	assert(r == 0);
+	(void)r;
+}
+
+static void set_reg(uint64_t at, uint32_t value)
+{
+	value = htole32(value);
+	mmio_bus_ops()->write(t, at, &value, sizeof(value));
+}
+
+static bool has_faulted(void)
+{
+	uint32_t status = 0;
+
+	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
+	return status & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+static void poll_loop(void)
+{
+	int r = loop_poll(loop, 0);
+
+	assert(r == 0);
+	(void)r;
+}
+
+static void attach(void)
+{
+	struct vdev *v;
+	int r = vsock_create(3, path, loop, &v, NULL);
+
+	assert(r == 0);
+	r = mmio_create(v, mem, loop, &t, NULL);
+	assert(r == 0);
+	(void)r;
+}
+
+static void detach(void)
+{
+	vsock_unlink(mmio_vdev(t));
+	mmio_destroy(t);
+	t = NULL;
+}
+
+static void bring_up(struct input *in)
+{
+	static const uint8_t zero[QUEUES * RING_BYTES];
+	uint32_t features = take_u8(in);
+
+	set_reg(VIRTIO_MMIO_STATUS, 0);
+	set_reg(VIRTIO_MMIO_STATUS, 1);
+	set_reg(VIRTIO_MMIO_STATUS, 3);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, (features & 3) << 28);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	set_reg(VIRTIO_MMIO_STATUS, 11);
+	poke(0, zero, sizeof(zero));
+	for (unsigned q = 0; q < QUEUES; q++) {
+		set_reg(VIRTIO_MMIO_QUEUE_SEL, q);
+		set_reg(VIRTIO_MMIO_QUEUE_NUM, RING_SIZE);
+		set_reg(VIRTIO_MMIO_QUEUE_DESC_LOW, q * RING_BYTES);
+		set_reg(VIRTIO_MMIO_QUEUE_AVAIL_LOW, q * RING_BYTES + AVAIL);
+		set_reg(VIRTIO_MMIO_QUEUE_USED_LOW, q * RING_BYTES + USED);
+		/* a driver may leave queues out */
+		set_reg(VIRTIO_MMIO_QUEUE_READY, !(features >> (2 + q) & 1));
+		avail_idx[q] = 0;
+	}
+	set_reg(VIRTIO_MMIO_STATUS, 15);
+	rings_are_garbage = false;
+}
+
+static void set_desc(unsigned q, unsigned i, gpa_t addr, uint32_t len, uint16_t flags)
+{
+	struct vring_desc d = { addr, len, flags, (uint16_t)((i + 1) % RING_SIZE) };
+
+	poke(q * RING_BYTES + i % RING_SIZE * sizeof(d), &d, sizeof(d));
+}
+
+static void offer(unsigned q, unsigned head)
+{
+	uint16_t le = htole16((uint16_t)(head % RING_SIZE));
+	gpa_t avail = q * RING_BYTES + AVAIL;
+
+	poke(avail + 4u + 2u * (avail_idx[q] % RING_SIZE), &le, sizeof(le));
+	le = htole16(++avail_idx[q]);
+	poke(avail + 2, &le, sizeof(le));
+}
+
+static void kick(unsigned q)
+{
+	set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, q);
+	poll_loop();
+}
+
+/* Ports that connections are likely to have. */
+static uint32_t take_port(struct input *in)
+{
+	uint8_t b = take_u8(in);
+
+	if (b >= 0xf0)
+		return take_u32(in);
+	return b & 0x80 ? ((uint32_t)1 << 30) + b % 16 : b % 8;
+}
+
+/* A packet that is right but for what the input makes wrong. */
+static void packet(struct input *in)
+{
+	unsigned first = 2u * (avail_idx[1] % (RING_SIZE / 2));
+	gpa_t at = HEADERS + first * 64;
+	uint8_t odd = take_u8(in), size;
+	struct virtio_vsock_hdr h = { .src_cid = 3, .dst_cid = 2, .type = 1 };
+
+	h.op = take_u8(in) % 10;
+	h.src_port = take_port(in);
+	h.dst_port = take_port(in);
+	h.flags = take_u8(in);
+	h.buf_alloc = (uint32_t)take_u8(in) << 8;
+	h.fwd_cnt = take_u8(in);
+	size = take_u8(in);
+	h.len = size < 0xf8 ? size * 257u : take_u32(in);
+	if (odd & 1)
+		h.fwd_cnt = take_u32(in);
+	if (odd & 2)
+		h.buf_alloc = take_u32(in);
+	if (odd & 4)
+		h.type = take_u8(in);
+	if (odd & 8)
+		h.src_cid = take_u8(in);
+	if (odd & 16)
+		h.dst_cid = take_u8(in);
+	poke(at, &h, sizeof(h));
+	set_desc(1, first, at, odd & 32 ? take_u8(in) : sizeof(h), VRING_DESC_F_NEXT);
+	set_desc(1, first + 1, PAYLOAD, odd & 64 ? take_u32(in) % 0x20000 : 0x10000, 0);
+	offer(1, first);
+	if (!(odd & 128))
+		kick(1);
+}
+
+static void give_buffers(struct input *in)
+{
+	unsigned n = take_u8(in) % RING_SIZE;
+	uint32_t len = 44u + take_u8(in) * 64u;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned d = avail_idx[0] % RING_SIZE;
+
+		set_desc(0, d, BUFFERS + d * 0x4100u, len, VRING_DESC_F_WRITE);
+		offer(0, d);
+	}
+	kick(0);
+}
+
+static void give_event(struct input *in)
+{
+	unsigned d = avail_idx[2] % RING_SIZE;
+
+	set_desc(2, d, BUFFERS, take_u8(in) % 16, VRING_DESC_F_WRITE);
+	offer(2, d);
+	kick(2);
+}
+
+static struct sockaddr_un address(const char *suffix)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%.50s%.12s", path, suffix);
+	return at;
+}
+
+static int new_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static void hang_up(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* What a program on the host may do with one of its sockets. */
+static void host_step(struct input *in)
+{
+	static uint8_t buf[64 << 10];
+	uint8_t b = take_u8(in);
+	int *fd = &client[b % CLIENTS];
+	struct sockaddr_un at = address("");
+	char line[32];
+
+	switch (b / CLIENTS % 8) {
+	case 0: /* a new client with its line */
+		hang_up(fd);
+		*fd = new_socket();
+		(void)!connect(*fd, (struct sockaddr *)&at, sizeof(at));
+		(void)snprintf(line, sizeof(line), "CONNECT %u\n", take_port(in));
+		(void)!send(*fd, line, strlen(line), MSG_NOSIGNAL);
+		break;
+	case 1: /* a new client with something else */
+		hang_up(fd);
+		*fd = new_socket();
+		(void)!connect(*fd, (struct sockaddr *)&at, sizeof(at));
+		take(in, line, 16);
+		(void)!send(*fd, line, 16, MSG_NOSIGNAL);
+		break;
+	case 2: /* the guest's connection */
+		hang_up(fd);
+		*fd = server < 0 ? -1 : accept4(server, NULL, NULL, SOCK_NONBLOCK);
+		break;
+	case 3:
+		(void)!recv(*fd, buf, take_u8(in) * 256u, 0);
+		break;
+	case 4:
+	case 5:
+		(void)!send(*fd, buf, take_u8(in) * 256u + 1, MSG_NOSIGNAL);
+		break;
+	case 6:
+		(void)!shutdown(*fd, take_u8(in) % 3);
+		break;
+	default:
+		hang_up(fd);
+		break;
+	}
+	poll_loop();
+}
+
+static void serve_or_not(void)
+{
+	struct sockaddr_un at = address("_5");
+
+	if (server >= 0) {
+		hang_up(&server);
+		(void)unlink(at.sun_path);
+		return;
+	}
+	server = new_socket();
+	(void)!bind(server, (struct sockaddr *)&at, sizeof(at));
+	(void)!listen(server, 4);
+}
+
+static void snapshot(struct input *in)
+{
+	struct snap s, l;
+	uint8_t how = take_u8(in), at = take_u8(in), xor = take_u8(in);
+	int r;
+
+	mmio_pause(t);
+	if (how & 1)
+		poll_loop();
+	if (how & 2)
+		vsock_reset_transport(mmio_vdev(t));
+	if (how & 4) {
+		snap_init_save(&s);
+		r = mmio_snap(t, &s);
+		assert(r == 0);
+		detach();
+		attach();
+		mmio_pause(t);
+		l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
+		s.buf[at % s.len] ^= xor;
+		loaded_garbage = loaded_garbage || xor != 0;
+		r = mmio_snap(t, &l);
+		assert(r == 0 || l.error == r);
+		snap_fini(&s);
+	}
+	mmio_resume(t);
+}
+
+static void garbage(struct input *in)
+{
+	uint8_t bytes[8];
+	gpa_t at = take_u32(in) % (QUEUES * RING_BYTES);
+
+	take(in, bytes, sizeof(bytes));
+	poke(at, bytes, sizeof(bytes));
+	rings_are_garbage = true;
+}
+
+static void step(struct input *in)
+{
+	switch (take_u8(in) % 16) {
+	case 0:
+		bring_up(in);
+		break;
+	case 1:
+	case 2:
+		give_buffers(in);
+		break;
+	case 3:
+		give_event(in);
+		break;
+	case 4:
+		snapshot(in);
+		break;
+	case 5:
+		garbage(in);
+		break;
+	case 6:
+		serve_or_not();
+		break;
+	case 7:
+		set_reg(VIRTIO_MMIO_STATUS, take_u8(in));
+		break;
+	case 8:
+		kick(take_u8(in) % 4);
+		break;
+	case 9:
+	case 10:
+	case 11:
+		host_step(in);
+		break;
+	default:
+		packet(in);
+		break;
+	}
+}
+
+/* Every chain that was taken came back, connections add up, and a driver that keeps the
+ * rings' rules has seen no fault but for a buffer or header that is too small. */
+static void check(void)
+{
+	const struct vsock_stats *s = vsock_stats(mmio_vdev(t));
+
+	assert(s->conns_removed <= s->conns_added);
+	assert(s->conns_killed <= s->conns_added);
+	assert(s->conns_added - s->conns_removed <= 1023);
+	if (loaded_garbage || rings_are_garbage || has_faulted())
+		return;
+	for (unsigned q = 0; q < QUEUES; q++)
+		assert(mmio_vdev(t)->queue[q].last_avail ==
+			mmio_vdev(t)->queue[q].next_used);
+}
+
+/* Whatever happened: after a reset there is no connection, and the loop comes to rest.
+ */
+static void check_end(void)
+{
+	const struct vsock_stats *s = vsock_stats(mmio_vdev(t));
+
+	set_reg(VIRTIO_MMIO_STATUS, 0);
+	for (unsigned i = 0; i < 8; i++)
+		poll_loop();
+	assert(s->conns_removed == s->conns_added);
+	(void)s;
+}
+
+static void set_up_once(void)
+{
+	static const struct guest_range range = { 0, PIECE };
+	int r;
+
+	if (mem)
+		return;
+	log_set_level(LOG_OFF);
+	r = guest_mem_create(&range, 1, GUEST_PAGES_NONE, &mem, NULL);
+	assert(r == 0);
+	r = loop_create(&lock, &loop, NULL);
+	assert(r == 0);
+	(void)r;
+	(void)snprintf(path, sizeof(path), "/tmp/husk-fuzz-%d", (int)getpid());
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static const uint8_t zero[PAYLOAD];
+	struct input in = { data, n };
+
+	set_up_once();
+	poke(0, zero, sizeof(zero));
+	loaded_garbage = rings_are_garbage = false;
+	memset(avail_idx, 0, sizeof(avail_idx));
+	for (unsigned i = 0; i < CLIENTS; i++)
+		client[i] = -1;
+	server = -1;
+	attach();
+	bring_up(&in);
+	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
+		step(&in);
+		check();
+	}
+	for (unsigned i = 0; i < 4; i++)
+		poll_loop();
+	check();
+	check_end();
+	for (unsigned i = 0; i < CLIENTS; i++)
+		hang_up(&client[i]);
+	if (server >= 0)
+		serve_or_not();
+	detach();
+	return 0;
+}
