@@ -113,19 +113,22 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk te
 	test_vsock_life fuzz_blk fuzz_net fuzz_vsock
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
-	test_machine_vsock test_metrics test_metrics_stream test_mptable test_serial fuzz_kernel
+	test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
+	test_notify test_serial test_signals test_vcpu fuzz_kernel
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
+ldlibs_openapi := -lyaml
 
 $(B)/fakes.a: $(call obj,$(unit_fakes))
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api) $(B)/jailer.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
-		$(ldlibs) -lcriterion
-$(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(libs_api)
+		$(ldlibs) -lcriterion $(ldlibs_$*)
+replay_parts := $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/confine.o
+$(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
-		$< $(B)/tests/fuzz/replay.o $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
+		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
 # What tests/system/jail puts into jails in place of husk.
 $(B)/tests/jailed: tests/system/jailed.c $(B)/flags

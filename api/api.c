@@ -41,8 +41,8 @@ static bool take_segment(const char **path, char *to, size_t room)
 
 static void split_path(const char *path, struct target *t)
 {
-	if (take_segment(&path, t->resource, sizeof(t->resource)))
-		strcpy(t->resource, "?"); /* longer than any there is */
+	/* a resource that is cut is none: all names are shorter */
+	(void)take_segment(&path, t->resource, sizeof(t->resource));
 	t->sub_is_cut = take_segment(&path, t->sub, sizeof(t->sub));
 }
 
@@ -141,6 +141,8 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 		return err_add(e, r, "%s", route->area);
 	}
 	c->cfg = cfg;
+	c->deprecated =
+		route->deprecated && *(bool *)(void *)(cfg + route->deprecated - 1);
 	if (id && strcmp(*(char **)(void *)(cfg + route->id_at), id) != 0)
 		r = err_bad(
 			e, "The ID '%s' in the path is not the one in the body.", id);

@@ -188,7 +188,7 @@ static const struct field vsock_rows[] = {
 	  FIELD_AT(struct vsock_body, cfg.guest_cid) },
 	{ .name = "uds_path", .type = FIELD_STRING, .required = true, FIELD_AT(struct vsock_body, cfg.uds_path) },
 	{ .name = "vsock_id", .type = FIELD_STRING, .nullable = true, .is_null = is_never_shown, .omit_null = true,
-	  FIELD_AT(struct vsock_body, vsock_id) },
+	  FIELD_AT(struct vsock_body, vsock_id), FIELD_GIVEN(struct vsock_body, has_vsock_id) },
 };
 
 static const struct field action_rows[] = {

@@ -24,6 +24,7 @@ struct vm_body {
 struct vsock_body {
 	struct vsock_cfg cfg;
 	char *vsock_id; /* deprecated; has no effect */
+	bool has_vsock_id;
 };
 
 /* NULL, or a has_ that is false: as it is. */

@@ -46,13 +46,14 @@ int get_vm_config(struct api *a, struct call *c, struct err *e)
 {
 	const struct boot_cfg *boot = machine_boot_source(a->machine);
 	struct boot_cfg shown = *boot;
+	char no_path[] = "";
 	const struct drive_cfg *d;
 	const struct net_cfg *n;
 	const struct vsock_cfg *vsock = machine_vsock(a->machine);
 
 	(void)e;
 	if (!shown.kernel_image_path)
-		shown.kernel_image_path = (char[]){ "" };
+		shown.kernel_image_path = no_path;
 	(void)fputs("{\"balloon\":null,\"drives\":[", c->out);
 	for (unsigned i = 0; (d = machine_drive(a->machine, i)); i++) {
 		if (i > 0)

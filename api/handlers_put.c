@@ -72,14 +72,22 @@ int patch_net(struct api *a, struct call *c, struct err *e)
 	return machine_patch_net(a->machine, c->cfg, e);
 }
 
+/* Whether no member says anything: null is as absent in a PATCH. */
+static bool is_empty(const struct json *body)
+{
+	const struct json *member;
+	unsigned i = 0;
+
+	while ((member = json_element(body, i)) && json_is_null(member))
+		i++;
+	return !member;
+}
+
 int put_machine_config(struct api *a, struct call *c, struct err *e)
 {
-	const struct machine_cfg *cfg = c->cfg;
-
-	c->deprecated = cfg->cpu_template_given;
-	if (!json_element(c->body, 0))
+	if (is_empty(c->body))
 		return err_bad(e, "Empty PATCH request."); /* a PUT has what it needs */
-	return machine_set_config(a->machine, cfg, e);
+	return machine_set_config(a->machine, c->cfg, e);
 }
 
 int put_serial(struct api *a, struct call *c, struct err *e)
@@ -91,7 +99,6 @@ int put_vsock(struct api *a, struct call *c, struct err *e)
 {
 	struct vsock_body *body = c->cfg;
 
-	c->deprecated = body->vsock_id != NULL;
 	return machine_set_vsock(a->machine, &body->cfg, e);
 }
 
@@ -144,7 +151,7 @@ static int write_properties(FILE *out, const struct json *properties, struct err
 		return err_code(e, -ENOMEM, "%u properties", n);
 	for (unsigned i = 0; i < n; i++)
 		sorted[i] = json_element(properties, i);
-	qsort(sorted, n, sizeof(*sorted), by_name);
+	qsort(sorted, n, sizeof(const struct json *), by_name);
 	for (unsigned i = 0; i < n; i++) {
 		if (i > 0)
 			(void)putc(',', out);

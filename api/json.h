@@ -39,7 +39,8 @@ bool json_uint(const struct json *v, uint64_t max, uint64_t *out);
 const struct json *json_find(const struct json *object, const char *name);
 const struct json *json_element(const struct json *container, unsigned i);
 
-/* Writes a string as JSON, quoted and escaped; NULL as null. */
+/* Writes a string as JSON, quoted and escaped; NULL as null. What is not UTF-8, such as
+ * a text that was cut, becomes U+FFFD. */
 void json_write_string(FILE *f, const char *s);
 
 enum field_type {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/json_parts.h"
+#include "api/json_scan.h"
 
 static int read_uint(const cJSON *v, const struct field *f, const char *what, void *to,
 	struct err *e)
@@ -188,20 +189,29 @@ int json_patch(
 
 void json_write_string(FILE *f, const char *s)
 {
+	const char *end;
+
 	if (!s) {
 		(void)fputs("null", f);
 		return;
 	}
 	(void)putc('"', f);
-	for (; *s; s++) {
+	for (end = s + strlen(s); s < end; s++) {
 		unsigned char c = (unsigned char)*s;
+		size_t n = json_scan_utf8(s, end);
 
-		if (c < ' ' || c == 0x7f)
+		if (n > 0) {
+			(void)fwrite(s, 1, n, f);
+			s += n - 1;
+		} else if (c >= 0x80) {
+			(void)fputs("\\ufffd", f);
+		} else if (c < ' ' || c == 0x7f) {
 			(void)fprintf(f, "\\u%04x", c);
-		else if (c == '"' || c == '\\')
+		} else if (c == '"' || c == '\\') {
 			(void)fprintf(f, "\\%c", c);
-		else
+		} else {
 			(void)putc(c, f);
+		}
 	}
 	(void)putc('"', f);
 }

@@ -11,6 +11,8 @@
 #define COUNT(group, what) \
 	.count = 1 + offsetof(struct api_counts, group##_api_requests.what##_count)
 
+#define DEPRECATED(st, member) .deprecated = 1 + offsetof(st, member)
+
 static void begin_machine(const struct api *a, void *cfg)
 {
 	struct machine_cfg *c = cfg;
@@ -118,14 +120,16 @@ const struct route routes[] = {
 	  .fields = &metrics_fields, .end = end_metrics, .serve = put_metrics, COUNTED(put, metrics) },
 	{ .method = HTTP_METHOD_PUT, .resource = "machine-config", .states = IN_NOT_STARTED, .area = "machine config",
 	  .fields = &machine_cfg_fields, .begin = begin_machine, .serve = put_machine_config,
-	  COUNTED(put, machine_cfg) },
+	  COUNTED(put, machine_cfg), DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PATCH, .resource = "machine-config", .states = IN_NOT_STARTED,
 	  .area = "machine config", .fields = &machine_cfg_fields, .is_patch = true,
-	  .begin = begin_machine_patch, .serve = put_machine_config, COUNTED(patch, machine_cfg) },
+	  .begin = begin_machine_patch, .serve = put_machine_config, COUNTED(patch, machine_cfg),
+	  DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PUT, .resource = "serial", .states = IN_NOT_STARTED, .area = "serial",
 	  .fields = &serial_cfg_fields, .end = end_serial, .serve = put_serial, COUNTED(put, serial) },
 	{ .method = HTTP_METHOD_PUT, .resource = "vsock", .states = IN_NOT_STARTED, .area = "vsock config",
-	  .fields = &vsock_fields, .end = end_vsock, .serve = put_vsock, COUNTED(put, vsock) },
+	  .fields = &vsock_fields, .end = end_vsock, .serve = put_vsock, COUNTED(put, vsock),
+	  DEPRECATED(struct vsock_body, has_vsock_id) },
 	{ .method = HTTP_METHOD_PATCH, .resource = "vm", .states = IN_STARTED, .area = "vm",
 	  .fields = &vm_fields, .serve = patch_vm },
 };

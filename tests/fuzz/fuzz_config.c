@@ -6,14 +6,13 @@
  */
 #include <assert.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/bodies.h"
 #include "api/config_file.h"
 #include "api/cpu_config.h"
-#include "vmm/base/log.h"
+#include "tests/fuzz/confine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -128,41 +127,34 @@ static void apply(const char *text, size_t n)
 	struct machine_env env = {
 		.lock = &lock, .phases = &phases, .ended = on_ended
 	};
-	struct machine *m;
+	struct api_counts counts = { 0 };
+	struct api a = { .counts = &counts, .id = "fuzz" };
 	struct err e;
 
-	if (loop_create(&lock, &env.loop, &e) < 0 || machine_create(&env, &m, &e) < 0)
+	if (loop_create(&lock, &env.loop, &e) < 0 ||
+		machine_create(&env, &a.machine, &e) < 0)
 		abort();
 	for (int i = 0; i < 2; i++) /* the second replaces what the first set */
-		if (config_apply(m, text, n, &e) < 0)
+		if (config_apply(&a, text, n, &e) < 0)
 			check_text(&e);
-	machine_destroy(m);
+	machine_destroy(a.machine);
 	loop_destroy(env.loop);
-}
-
-/* The lowest free descriptor: the same after each input, unless one leaks. */
-static int lowest_fd(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	close_fd(fd);
-	return fd;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char *text = (const char *)data;
-	int before = lowest_fd();
+	char *text = confine_json((const char *)data, n);
 	struct json *v = NULL;
 	struct err e;
 
-	log_set_level(LOG_OFF);
+	confine_enter();
 	if (json_parse(text, n, &v, &e) < 0)
 		check_text(&e);
 	else
 		read_bodies(v);
 	json_free(v);
 	apply(text, n);
-	assert(lowest_fd() == before);
+	confine_leave();
+	free(text);
 	return 0;
 }

@@ -20,6 +20,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct phases phases;
 static struct loop *loop;
 static struct machine *machine;
+static struct api_counts counts;
+static struct api api;
 static struct fake_file kernel, disk, other;
 static struct err e;
 
@@ -39,6 +41,7 @@ static void set_up(void)
 	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
 	env.loop = loop;
 	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	api = (struct api){ .machine = machine, .counts = &counts, .id = "test" };
 	kernel = fake_file("no kernel at all", 16);
 	disk = fake_file(sectors, sizeof(sectors));
 	other = fake_file(sectors, sizeof(sectors));
@@ -77,7 +80,7 @@ static int apply(const char *text)
 			n += (size_t)snprintf(doc + n, sizeof(doc) - n, "%s", path);
 		cr_assert_lt(n, sizeof(doc));
 	}
-	return config_apply(machine, doc, n, &e);
+	return config_apply(&api, doc, n, &e);
 }
 
 static void expect_taken(const char *text)
@@ -91,6 +94,13 @@ static void expect_refused(const char *text, const char *section, const char *wh
 	cr_expect(strstr(e.text, section), "%s: %s", text, e.text);
 	cr_expect(strstr(e.text, why), "%s: %s", text, e.text);
 }
+
+#define ROOT(id, path)                                      \
+	"{\"drive_id\":\"" id "\",\"path_on_host\":\"" path \
+	"\",\"is_root_device\":true}"
+#define DATA(id, path)                                      \
+	"{\"drive_id\":\"" id "\",\"path_on_host\":\"" path \
+	"\",\"is_root_device\":false}"
 
 Test(config_file, takes_the_least_that_is_required)
 {
@@ -111,6 +121,35 @@ Test(config_file, takes_every_section)
 		"\"machine-config\":{\"vcpu_count\":2,\"mem_size_mib\":256,"
 		"\"smt\":true,\"track_dirty_pages\":false,\"huge_pages\":\"None\"},"
 		"\"serial\":{\"serial_out_path\":\"/tmp/x\"}}");
+}
+
+Test(config_file, sets_log_and_metrics_first)
+{
+	struct fake_file log = fake_file("", 0);
+	char doc[512], text[4096];
+
+	/* in whatever order they come, so that the log has what fails later */
+	(void)snprintf(doc, sizeof(doc),
+		"{$B,\"drives\":[" DATA("half",
+			"%s") "],"
+			      "\"metrics\":{\"metrics_path\":\"/dev/null\"},"
+			      "\"logger\":{\"log_path\":\"%s\",\"level\":\"Warn\"}}",
+		log.path, log.path);
+	cr_assert_eq(write(log.fd, "x", 1), 1);
+	expect_taken(doc);
+	(void)fake_file_text(&log, text, sizeof(text));
+	cr_expect(strstr(text, "drive 'half': the last 1 bytes"), "%s", text);
+	cr_expect_eq(machine_set_metrics(machine, "/dev/null", NULL, &e), -EEXIST);
+	fake_file_close(&log);
+}
+
+Test(config_file, refuses_log_and_metrics_that_cannot_be)
+{
+	expect_refused("{$B,\"drives\":[],\"logger\":{\"level\":\"loud\"}}", "logger",
+		"level 'loud'");
+	expect_refused("{$B,\"drives\":[],\"logger\":[]}", "logger", "not an object");
+	expect_refused("{$B,\"drives\":[],\"metrics\":{}}", "metrics",
+		"'metrics_path' is missing");
 }
 
 Test(config_file, takes_what_get_vm_config_prints_for_absent_sections)
@@ -164,8 +203,7 @@ Test(config_file, refuses_a_section_given_twice)
 
 Test(config_file, says_not_in_this_version_by_the_sections_name)
 {
-	static const char *const names[] = { "logger", "metrics", "network-interfaces",
-		"vsock", "mmds-config" };
+	static const char *const names[] = { "mmds-config" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		static const char *const values[] = { "{}", "[{}]", "\"x\"", "0",
@@ -283,7 +321,7 @@ Test(config_file, does_not_wait_for_the_writer_of_a_fifo, .timeout = 300)
 		"\"is_root_device\":false,\"is_read_only\":true}]}",
 		fifo.path);
 	expect_refused(doc, "drive 'a'", "neither a regular file nor a block device");
-	cr_expect_eq(config_load(machine, fifo.path, &e), -EINVAL);
+	cr_expect_eq(config_load(&api, fifo.path, &e), -EINVAL);
 	fake_fifo_remove(&fifo);
 }
 
@@ -318,17 +356,10 @@ Test(config_file, refuses_boot_arguments_that_are_not_printable)
 
 /* --- drives --- */
 
-#define ROOT(id, path)                                      \
-	"{\"drive_id\":\"" id "\",\"path_on_host\":\"" path \
-	"\",\"is_root_device\":true}"
-#define DATA(id, path)                                      \
-	"{\"drive_id\":\"" id "\",\"path_on_host\":\"" path \
-	"\",\"is_root_device\":false}"
-
 Test(config_file, refuses_two_root_drives)
 {
 	expect_refused("{$B,\"drives\":[" ROOT("a", "$D") "," ROOT("b", "$E") "]}",
-		"drives[1]: drive 'b'", "'a' is the root device already");
+		"drives[1]: drive config: drive 'b'", "'a' is the root device already");
 }
 
 Test(config_file, replaces_a_drive_of_the_same_id)
@@ -340,7 +371,7 @@ Test(config_file, replaces_a_drive_of_the_same_id)
 Test(config_file, refuses_a_drive_that_cannot_be_opened)
 {
 	expect_refused("{$B,\"drives\":[" DATA("a", "/nonexistent/d") "]}",
-		"drives[0]: drive 'a'", "'/nonexistent/d': No such file");
+		"drives[0]: drive config: drive 'a'", "'/nonexistent/d': No such file");
 	expect_refused("{$B,\"drives\":[" DATA("a", "/tmp") "]}", "drive 'a'",
 		"Is a directory");
 	expect_refused("{$B,\"drives\":[{\"drive_id\":\"a\",\"path_on_host\":\"/tmp\","
@@ -385,7 +416,7 @@ Test(config_file, takes_18_drives_and_refuses_19)
 	doc[n + 1] = '\0';
 	expect_taken(doc);
 	(void)snprintf(doc + n - 1, sizeof(doc) - n, "," DATA("more", "$D") "]}");
-	expect_refused(doc, "drives[18]: drive 'more'", "18 already");
+	expect_refused(doc, "drives[18]: drive config: drive 'more'", "18 already");
 }
 
 /* --- what a refused body leaves --- */
@@ -441,10 +472,10 @@ Test(config_file, names_the_file_that_it_read)
 {
 	struct fake_file f = fake_file("{\n\"drives\": 01}", 15);
 
-	cr_expect_eq(config_load(machine, f.path, &e), -EINVAL);
+	cr_expect_eq(config_load(&api, f.path, &e), -EINVAL);
 	cr_expect(strstr(e.text, f.path) && strstr(e.text, "line 2 column 12"), "%s",
 		e.text);
-	cr_expect_eq(config_load(machine, "/nonexistent/c", &e), -ENOENT);
+	cr_expect_eq(config_load(&api, "/nonexistent/c", &e), -ENOENT);
 	cr_expect(strstr(e.text, "'/nonexistent/c'"), "%s", e.text);
 	fake_file_close(&f);
 }
@@ -456,7 +487,7 @@ Test(config_file, refuses_a_file_over_its_limit)
 
 	memset(much, ' ', sizeof(much));
 	f = fake_file(much, sizeof(much));
-	cr_expect_eq(config_load(machine, f.path, &e), -EINVAL);
+	cr_expect_eq(config_load(&api, f.path, &e), -EINVAL);
 	cr_expect(strstr(e.text, "at most 1048576"), "%s", e.text);
 	fake_file_close(&f);
 }
@@ -470,6 +501,6 @@ Test(config_file, loads_a_file)
 		"{\"boot-source\":{\"kernel_image_path\":\"%s\"},\"drives\":[]}\n",
 		kernel.path);
 	f = fake_file(doc, strlen(doc));
-	cr_expect_eq(config_load(machine, f.path, &e), 0, "%s", e.text);
+	cr_expect_eq(config_load(&api, f.path, &e), 0, "%s", e.text);
 	fake_file_close(&f);
 }

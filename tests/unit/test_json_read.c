@@ -55,7 +55,7 @@ static const struct field toy_rows[] = {
 		.nullable = true,
 		.reason = "is not yet" },
 };
-static const struct fields toy_fields = { "toy", toy_rows, ARRAY_LEN(toy_rows) };
+static const struct fields toy_fields = { "toy", toy_rows, ARRAY_LEN(toy_rows), false };
 
 static struct err e;
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * confine: a path without '/' is a name in the current directory, or "." or "..", which
+ * nobody opens as a file. The directory is made for the first input and removed at the
+ * end.
+ */
+#include "tests/fuzz/confine.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "vmm/base/log.h"
+
+static char dir[] = "/tmp/husk-fuzz-XX"
+		    "XX"
+		    "XX";
+static int dir_fd = -1, home_fd = -1;
+static unsigned fds_before;
+
+static const struct {
+	const char *name;
+	off_t bytes;
+} files[] = {
+	{ "kernel", 16 },
+	{ "disk", 2048 },
+	{ "_proc_self_exe", 4096 },
+};
+
+static const char *const others[] = { "fifo", "dir", "_tmp", "_dev_null" };
+
+static bool is_kept(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (strcmp(files[i].name, name) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (strcmp(others[i], name) == 0)
+			return true;
+	return name[0] == '.' && (name[1] == '\0' || strcmp(name, "..") == 0);
+}
+
+/* Removes what inputs made, or all. */
+static void sweep(bool all)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fdopendir(fd);
+	const struct dirent *entry;
+
+	assert(d);
+	while ((entry = readdir(d)))
+		if ((all || !is_kept(entry->d_name)) &&
+			unlinkat(dir_fd, entry->d_name, 0) < 0)
+			(void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
+	(void)closedir(d);
+}
+
+static void remove_dir(void)
+{
+	sweep(true);
+	(void)rmdir(dir);
+}
+
+static void fill(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		int fd = openat(
+			dir_fd, files[i].name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd < 0 || ftruncate(fd, files[i].bytes) < 0)
+			abort();
+		close_fd(fd);
+	}
+}
+
+static void start(void)
+{
+	struct err e;
+
+	if (!mkdtemp(dir))
+		abort();
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	home_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0 || home_fd < 0 || mkfifoat(dir_fd, "fifo", 0600) < 0 ||
+		mkdirat(dir_fd, "dir", 0700) < 0 || mkdirat(dir_fd, "_tmp", 0700) < 0 ||
+		symlinkat("/dev/null", dir_fd, "_dev_null") < 0 ||
+		log_open("/dev/null", &e) < 0)
+		abort();
+	fill();
+	(void)atexit(remove_dir);
+}
+
+/* One that leaks takes the lowest number, so those below 64 are enough. */
+static unsigned open_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 64; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+void confine_enter(void)
+{
+	if (dir_fd < 0)
+		start();
+	if (fchdir(dir_fd) < 0)
+		abort();
+	log_set_level(LOG_OFF);
+	fds_before = open_fds();
+}
+
+void confine_leave(void)
+{
+	struct err e;
+
+	log_set_level(LOG_OFF);
+	log_set_module("");
+	log_set_show_level(false);
+	log_set_show_origin(false);
+	if (log_open("/dev/null", &e) < 0 || fchdir(home_fd) < 0)
+		abort();
+	assert(open_fds() == fds_before);
+	sweep(false);
+	fill();
+}
+
+char *confine_json(const char *text, size_t n)
+{
+	char *copy = malloc(n + 1), *at;
+
+	if (!copy)
+		abort();
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	for (at = copy; at < copy + n; at++) {
+		if (*at == '/')
+			*at = '_';
+		if (*at != '\\' || at + 1 == copy + n)
+			continue;
+		if (at[1] == '/')
+			*at = at[1] = '_';
+		else if (strncasecmp(at + 1, "u002f", 5) == 0)
+			at[4] = '5'; /* "_" */
+		at++; /* past what the backslash escapes */
+	}
+	return copy;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/fake_machine.h"
+
+#include <criterion/criterion.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+
+#include "virtio/devices.h"
+#include "vmm/machine_parts.h"
+
+static void on_reset(void *self)
+{
+	(void)self;
+}
+
+static void build_devices(struct machine *m)
+{
+	const struct guest_range range = { 0, 1 << 20 };
+	struct device_list *d = &m->devices;
+	struct err e;
+
+	cr_assert_eq(guest_mem_create(&range, 1, GUEST_PAGES_NONE, &m->mem, &e), 0);
+	cr_assert_eq(device_list_init(d, m->env.lock, &m->kvm, m->mem, m->env.loop,
+			     on_reset, NULL, &e),
+		0);
+	for (unsigned i = 0; i < m->n_drives; i++) {
+		struct drive *drive = &m->drive[i];
+
+		cr_assert_eq(
+			blk_create(drive->cfg.drive_id, TAKE(drive->disk), false,
+				m->env.loop, &drive->cfg.rate_limiter, &drive->dev, &e),
+			0);
+		cr_assert_eq(
+			mmio_create(drive->dev, m->mem, m->env.loop, &d->virtio[i], &e),
+			0);
+		d->n_virtio++;
+	}
+}
+
+void fake_machine_enter(struct machine *m, enum machine_state state)
+{
+	if (state != MACHINE_NOT_STARTED && !m->mem)
+		build_devices(m);
+	m->state = state;
+}
+
+void fake_machine_read_config(
+	struct machine *m, unsigned i, uint64_t at, void *data, size_t n)
+{
+	pthread_mutex_lock(m->env.lock);
+	mmio_bus_ops()->read(m->devices.virtio[i], VIRTIO_MMIO_CONFIG + at, data, n);
+	pthread_mutex_unlock(m->env.lock);
+}
+
+void fake_machine_drive(struct machine *m, unsigned i)
+{
+	static const struct {
+		uint64_t at;
+		uint32_t value;
+	} writes[] = {
+		{ VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE },
+		{ VIRTIO_MMIO_STATUS,
+			VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER },
+		{ VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1 },
+		{ VIRTIO_MMIO_DRIVER_FEATURES, 1 }, /* VIRTIO_F_VERSION_1 */
+		{ VIRTIO_MMIO_STATUS,
+			VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				VIRTIO_CONFIG_S_FEATURES_OK },
+		{ VIRTIO_MMIO_QUEUE_NUM, 16 },
+		{ VIRTIO_MMIO_QUEUE_DESC_LOW, 0x1000 },
+		{ VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x2000 },
+		{ VIRTIO_MMIO_QUEUE_USED_LOW, 0x3000 },
+		{ VIRTIO_MMIO_QUEUE_READY, 1 },
+		{ VIRTIO_MMIO_STATUS,
+			VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				VIRTIO_CONFIG_S_FEATURES_OK |
+				VIRTIO_CONFIG_S_DRIVER_OK },
+	};
+
+	pthread_mutex_lock(m->env.lock);
+	for (size_t w = 0; w < ARRAY_LEN(writes); w++)
+		mmio_bus_ops()->write(m->devices.virtio[i], writes[w].at,
+			&writes[w].value, sizeof(writes[w].value));
+	pthread_mutex_unlock(m->env.lock);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_machine: a machine in the states of one that runs, without KVM. Failures of its
+ * own end the test.
+ */
+#ifndef HUSK_FAKE_MACHINE_H
+#define HUSK_FAKE_MACHINE_H
+
+#include "vmm/machine.h"
+
+/* The machine is now in this state. When it first leaves that of not having started it
+ * gets a device for each drive, in the order of the settings, and memory; no vCPU. */
+void fake_machine_enter(struct machine *m, enum machine_state state);
+
+/* What the guest reads of the i-th device's configuration space: n bytes at `at`. */
+void fake_machine_read_config(
+	struct machine *m, unsigned i, uint64_t at, void *data, size_t n);
+
+/* The guest of the i-th device has come as far as DRIVER_OK, with a ring. */
+void fake_machine_drive(struct machine *m, unsigned i);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * signals: what each signal does to a process that watches its signals, in a child of
+ * its own: status, counts, and what is called (contract, 1.3).
+ */
+#include "vmm/signals.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "tests/unit/fake_file.h"
+#include "vmm/base/log.h"
+
+enum { STATUS_GOES_ON = 99, STATUS_BROKEN = 98 };
+
+/* What the child leaves. */
+static struct shared {
+	struct process_counts counts;
+	unsigned deaths, stops;
+} * shared;
+
+static struct fake_file child_stderr;
+static struct loop *loop;
+
+static void set_up(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(shared, MAP_FAILED);
+	child_stderr = fake_file("", 0);
+	log_set_level(LOG_OFF);
+}
+
+static void tear_down(void)
+{
+	fake_file_close(&child_stderr);
+	(void)munmap(shared, sizeof(*shared));
+}
+
+TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static int stop_status = -1;
+
+static void on_stop(void *self, int status)
+{
+	(void)self;
+	stop_status = status;
+	shared->stops++;
+	loop_stop(loop);
+}
+
+static void on_dying(void *self)
+{
+	(void)self;
+	shared->deaths++;
+}
+
+/* In the child: watches, does it, and serves its loop. */
+static void child(void (*act)(int), int arg, void (*dying)(void *))
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct signals s = {
+		.counts = &shared->counts, .stop = on_stop, .dying = dying
+	};
+	struct err e;
+
+	(void)dup2(child_stderr.fd, STDERR_FILENO);
+	if (loop_create(&lock, &loop, &e) < 0 || signals_watch(&s, loop, &e) < 0)
+		_exit(STATUS_BROKEN);
+	act(arg);
+	if (loop_poll(loop, 200) < 0)
+		_exit(STATUS_BROKEN);
+	signals_unwatch(&s, loop);
+	loop_destroy(loop);
+	_exit(stop_status >= 0 ? stop_status : STATUS_GOES_ON);
+}
+
+/* The status with which the child exits. */
+static int run(void (*act)(int), int arg, void (*dying)(void *))
+{
+	pid_t pid = fork();
+	int status;
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		child(act, arg, dying);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status), "killed by %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+static void send(int sig)
+{
+	(void)kill(getpid(), sig);
+}
+
+/* --- what ends it at once --- */
+
+static const struct {
+	int sig, status;
+	const char *name;
+	size_t count; /* its offset */
+} fatal[] = {
+	{ SIGSYS, 148, "SYS", offsetof(struct process_counts, seccomp.num_faults) },
+	{ SIGBUS, 149, "BUS", offsetof(struct process_counts, signals.sigbus) },
+	{ SIGSEGV, 150, "SEGV", offsetof(struct process_counts, signals.sigsegv) },
+	{ SIGXFSZ, 151, "XFSZ", offsetof(struct process_counts, signals.sigxfsz) },
+	{ SIGILL, 157, "ILL", offsetof(struct process_counts, signals.sigill) },
+};
+
+static uint64_t count_at(size_t offset)
+{
+	uint64_t n;
+
+	memcpy(&n, (const char *)&shared->counts + offset, sizeof(n));
+	return n;
+}
+
+Test(signals, exits_by_the_status_of_each_fatal_signal)
+{
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(fatal); i++) {
+		*shared = (struct shared){ 0 };
+		cr_expect_eq(run(send, fatal[i].sig, on_dying), fatal[i].status, "%s",
+			fatal[i].name);
+		cr_expect_eq(shared->deaths, 1, "%s", fatal[i].name);
+		cr_expect_eq(shared->stops, 0, "%s", fatal[i].name);
+		cr_expect_eq(count_at(fatal[i].count), 1, "%s", fatal[i].name);
+		(void)fake_file_text(&child_stderr, text, sizeof(text));
+		cr_expect(strstr(text, "husk: fatal signal ") &&
+				strstr(text, fatal[i].name),
+			"%s", text);
+	}
+}
+
+Test(signals, needs_nobody_to_be_told)
+{
+	cr_expect_eq(run(send, SIGSEGV, NULL), 150);
+	cr_expect_eq(shared->deaths, 0);
+	cr_expect_eq(shared->counts.signals.sigsegv, 1);
+}
+
+static void *send_from_thread(void *sig)
+{
+	(void)pthread_kill(pthread_self(), *(int *)sig);
+	return NULL;
+}
+
+static void send_by_thread(int sig)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, send_from_thread, &sig) != 0)
+		_exit(STATUS_BROKEN);
+	(void)pthread_join(thread, NULL);
+}
+
+Test(signals, exits_also_when_another_thread_is_at_fault)
+{
+	cr_expect_eq(run(send_by_thread, SIGBUS, on_dying), 149);
+	cr_expect_eq(shared->deaths, 1);
+}
+
+/* Touches memory that its file does not have. */
+static void touch_beyond_file(int bytes)
+{
+	volatile char *p = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		child_stderr.fd, 0);
+
+	if (p == MAP_FAILED)
+		_exit(STATUS_BROKEN);
+	*p = 1;
+}
+
+Test(signals, exits_after_a_fault_of_its_own)
+{
+	cr_expect_eq(run(touch_beyond_file, 4096, on_dying), 149);
+	cr_expect_eq(shared->counts.signals.sigbus, 1);
+}
+
+/* --- what asks it to end --- */
+
+Test(signals, stops_by_the_loop_with_the_status_of_each)
+{
+	static const struct {
+		int sig, status;
+	} stops[] = { { SIGTERM, 0 }, { SIGINT, 0 }, { SIGHUP, 156 },
+		{ SIGXCPU, 154 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
+		*shared = (struct shared){ 0 };
+		cr_expect_eq(
+			run(send, stops[i].sig, on_dying), stops[i].status, "%zu", i);
+		cr_expect_eq(shared->stops, 1, "%zu", i);
+		cr_expect_eq(shared->deaths, 0, "%zu", i);
+		cr_expect_eq(shared->counts.signals.sighup, stops[i].sig == SIGHUP);
+		cr_expect_eq(shared->counts.signals.sigxcpu, stops[i].sig == SIGXCPU);
+	}
+}
+
+Test(signals, goes_on_without_a_signal)
+{
+	cr_expect_eq(run(send, 0, on_dying), STATUS_GOES_ON);
+	cr_expect_eq(shared->stops, 0);
+}
+
+Test(signals, goes_on_after_a_hang_up_that_its_launcher_had_ignored)
+{
+	cr_assert_neq(signal(SIGHUP, SIG_IGN), SIG_ERR); /* as nohup does */
+	cr_expect_eq(run(send, SIGHUP, on_dying), STATUS_GOES_ON);
+	cr_expect_eq(shared->stops, 0);
+	cr_expect_eq(run(send, SIGTERM, on_dying), 0);
+}
+
+/* --- what it survives --- */
+
+static void write_to_nobody(int times)
+{
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		_exit(STATUS_BROKEN);
+	close(fds[0]);
+	for (int i = 0; i < times; i++)
+		if (write(fds[1], "x", 1) != -1 || errno != EPIPE)
+			_exit(STATUS_BROKEN);
+	close(fds[1]);
+}
+
+Test(signals, survives_and_counts_readers_that_went_away)
+{
+	cr_expect_eq(run(write_to_nobody, 3, on_dying), STATUS_GOES_ON);
+	cr_expect_eq(shared->counts.signals.sigpipe, 3);
+	cr_expect_eq(shared->deaths + shared->stops, 0);
+}
+
+Test(signals, leaves_no_descriptor)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct signals s = { .counts = &shared->counts, .stop = on_stop };
+	struct err e;
+	unsigned fds = fake_open_fds();
+
+	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
+	cr_assert_eq(signals_watch(&s, loop, &e), 0);
+	signals_unwatch(&s, loop);
+	loop_destroy(loop);
+	cr_expect_eq(fake_open_fds(), fds);
+}
+
+Test(signals, unwatches_what_it_never_watched)
+{
+	struct signals s = { 0 };
+
+	signals_unwatch(&s, NULL); /* a start that failed before */
+}
