@@ -198,13 +198,11 @@ static int serve(
 
 static bool is_secret(const struct http_request *req)
 {
-	const struct route *route;
 	struct target t;
 
 	split_path(req->path, &t);
-	route = find_route(req->method, &t);
-	return (route && route->is_secret && !log_is_on(LOG_DEBUG)) ||
-		strcmp(t.resource, "mmds") == 0;
+	return strcmp(t.resource, "mmds") == 0 ||
+		(strcmp(t.resource, "cpu-config") == 0 && !log_is_on(LOG_DEBUG));
 }
 
 static void log_request(const struct http_request *req)
@@ -232,7 +230,7 @@ void api_handle(void *self, const struct http_request *req, struct http_reply *r
 		(void)putc('}', c.out);
 	}
 	if (c.out && fclose(c.out) != 0) {
-		free(TAKE(reply->body));
+		r = err_code(&e, -ENOMEM, "reply");
 		reply->body_len = 0;
 	}
 	if (reply->body_len == 0)

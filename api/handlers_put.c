@@ -134,6 +134,18 @@ static int by_name(const void *a, const void *b)
 		json_name(*(const struct json *const *)b));
 }
 
+static void write_sorted(FILE *out, const struct json **p, unsigned n)
+{
+	qsort(p, n, sizeof(const struct json *), by_name);
+	for (unsigned i = 0; i < n; i++) {
+		if (i > 0)
+			(void)putc(',', out);
+		json_write_string(out, json_name(p[i]));
+		(void)putc(':', out);
+		json_write_string(out, json_string(p[i]));
+	}
+}
+
 /* The properties sorted by their names, as members of an object. */
 static int write_properties(FILE *out, const struct json *properties, struct err *e)
 {
@@ -142,23 +154,17 @@ static int write_properties(FILE *out, const struct json *properties, struct err
 
 	if (!json_is_object(properties))
 		return err_bad(e, "member 'properties' is not an object");
-	while ((p = json_element(properties, n)))
-		if (!json_string(json_element(properties, n++)))
+	for (p = json_element(properties, 0); p; p = json_next(p), n++)
+		if (!json_string(p))
 			return err_bad(
 				e, "property '%.80s' is not a string", json_name(p));
 	sorted = calloc(n + 1, sizeof(const struct json *));
 	if (!sorted)
 		return err_code(e, -ENOMEM, "%u properties", n);
-	for (unsigned i = 0; i < n; i++)
-		sorted[i] = json_element(properties, i);
-	qsort(sorted, n, sizeof(const struct json *), by_name);
-	for (unsigned i = 0; i < n; i++) {
-		if (i > 0)
-			(void)putc(',', out);
-		json_write_string(out, json_name(sorted[i]));
-		(void)putc(':', out);
-		json_write_string(out, json_string(sorted[i]));
-	}
+	n = 0;
+	for (p = json_element(properties, 0); p; p = json_next(p))
+		sorted[n++] = p;
+	write_sorted(out, sorted, n);
 	free(sorted);
 	return 0;
 }
@@ -205,6 +211,7 @@ int patch_vm(struct api *a, struct call *c, struct err *e)
 {
 	const struct vm_body *body = c->cfg;
 	bool pause = body->state == VM_PAUSED;
+	enum machine_state before = machine_state(a->machine);
 	uint64_t began = clock_us(), took;
 	int r = 0;
 
@@ -213,6 +220,8 @@ int patch_vm(struct api *a, struct call *c, struct err *e)
 	else
 		machine_resume(a->machine);
 	took = clock_us() - began;
+	if (machine_state(a->machine) == before)
+		return r; /* it was so already, or failed */
 	if (pause)
 		a->counts->latencies_us.pause_vm =
 			a->counts->latencies_us.vmm_pause_vm = took;

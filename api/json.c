@@ -89,6 +89,11 @@ const struct json *json_element(const struct json *container, unsigned i)
 	return (const void *)cJSON_GetArrayItem(json_item(container), (int)i);
 }
 
+const struct json *json_next(const struct json *v)
+{
+	return (const void *)json_item(v)->next;
+}
+
 const char *json_string(const struct json *v)
 {
 	return cJSON_GetStringValue(json_item(v));

@@ -38,6 +38,8 @@ bool json_uint(const struct json *v, uint64_t max, uint64_t *out);
  * of an array, or NULL at its end. */
 const struct json *json_find(const struct json *object, const char *name);
 const struct json *json_element(const struct json *container, unsigned i);
+/* The member or element after this one, or NULL: to walk many. */
+const struct json *json_next(const struct json *v);
 
 /* Writes a string as JSON, quoted and escaped; NULL as null. What is not UTF-8, such as
  * a text that was cut, becomes U+FFFD. */

@@ -101,7 +101,7 @@ const struct route routes[] = {
 	{ .method = HTTP_METHOD_PUT, .resource = "boot-source", .states = IN_NOT_STARTED, .area = "boot source",
 	  .fields = &boot_cfg_fields, .end = end_boot, .serve = put_boot_source, COUNTED(put, boot_source) },
 	{ .method = HTTP_METHOD_PUT, .resource = "cpu-config", .states = IN_NOT_STARTED, .area = "cpu config",
-	  .read = read_cpu, .end = end_cpu, .serve = put_cpu_config, .is_secret = true, COUNTED(put, cpu_cfg) },
+	  .read = read_cpu, .end = end_cpu, .serve = put_cpu_config, COUNTED(put, cpu_cfg) },
 	{ .method = HTTP_METHOD_PUT, .resource = "drives", .sub_kind = SUB_ID, .states = IN_NOT_STARTED,
 	  .area = "drive config", .fields = &drive_cfg_fields, .end = end_drive,
 	  .id_at = offsetof(struct drive_cfg, drive_id), .serve = put_drive, COUNTED(put, drive) },

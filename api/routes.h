@@ -53,7 +53,6 @@ struct route {
 	/* 1 + offset in struct api_counts of how often it came, and how often its body
 	 * could not be read; 0: not counted. */
 	size_t count, fails;
-	bool is_secret; /* its body is logged at Debug only */
 	/* 1 + offset in its struct of a bool: a deprecated member was used; 0: none is.
 	 */
 	size_t deprecated;

@@ -164,7 +164,7 @@ static bool is_first(const struct jail *j)
 /* 0 in a child, which goes on; its id in the parent. */
 static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 {
-	uint64_t cpu_us = process_cpu_us();
+	uint64_t so_far = cpu_us();
 	pid_t pid;
 
 	if (j->report[1] < 0 && pipe2(j->report, O_CLOEXEC) < 0)
@@ -174,7 +174,7 @@ static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 	if (pid < 0)
 		return err_code(e, pid, "cannot start the monitor's process");
 	if (pid == 0) {
-		j->parent_cpu_us += cpu_us;
+		j->parent_cpu_us += so_far;
 		close_fd(TAKE_FD(j->report[0]));
 	}
 	return pid;
@@ -282,8 +282,7 @@ static int run_monitor(struct jail *j, struct err *e)
 		(void)snprintf(path, sizeof(path), "/%s", j->exec_name);
 		(void)snprintf(
 			start, sizeof(start), "%llu", (unsigned long long)j->start_us);
-		(void)snprintf(
-			cpu, sizeof(cpu), "%llu", (unsigned long long)process_cpu_us());
+		(void)snprintf(cpu, sizeof(cpu), "%llu", (unsigned long long)cpu_us());
 		(void)snprintf(parent_cpu, sizeof(parent_cpu), "%llu",
 			(unsigned long long)j->parent_cpu_us);
 		(void)execve(path, argv, no_environment);
@@ -324,7 +323,7 @@ static int run(struct jail *j, struct err *e)
 {
 	int r = process_close_fds(j->o.keep_fds, j->o.n_keep_fds, e);
 
-	process_fill_standard_fds();
+	io_fill_standard_fds();
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
 		r = steps[i](j, e);
 	if (r != LEFT_TO_CHILD)

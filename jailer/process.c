@@ -46,21 +46,6 @@ int process_close_fds(const int *keep, size_t n, struct err *e)
 	return r < 0 ? r : close_from_to(first, ~0U, e);
 }
 
-void process_fill_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
-			return;
-}
-
-uint64_t process_cpu_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts); /* cannot fail */
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 pid_t process_spawn(uint64_t flags, int cgroup_fd)
 {
 	struct clone_args a = { .flags = flags, .exit_signal = SIGCHLD };

@@ -14,13 +14,6 @@
  * no directory, by which one could leave the jail); those are inherited by exec. */
 MUST_CHECK int process_close_fds(const int *keep, size_t n, struct err *e);
 
-/* A launcher may have closed 0 to 2: then files opened later would get what is written
- * there. They become /dev/null, if there is one. */
-void process_fill_standard_fds(void);
-
-/* CPU time of this process, in microseconds. */
-uint64_t process_cpu_us(void);
-
 /* A child, as fork makes it, with the clone flags added, and in the cgroup of version 2
  * whose directory is cgroup_fd, or in the parent's when that is -1. 0 in the child; in
  * the parent its id or -errno. */

@@ -13,7 +13,9 @@ enum { BOOT_TIMER_BYTES = 4096 };
 
 struct boot_timer {
 	struct phases *phases; /* borrowed; marks PHASE_GUEST_INIT */
-	uint64_t started_us; /* CLOCK_MONOTONIC when the machine was told to start */
+	/* CLOCK_MONOTONIC and the process's CPU time when the machine was told to start
+	 */
+	uint64_t started_us, started_cpu_us;
 };
 
 const struct bus_ops *boot_timer_bus_ops(void); /* self is the struct boot_timer */

@@ -42,7 +42,11 @@ void device_list_fini(struct device_list *d)
 int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
 	uint64_t started_us, struct err *e)
 {
-	d->boot_timer = (struct boot_timer){ phases, started_us };
+	d->boot_timer = (struct boot_timer){
+		.phases = phases,
+		.started_us = started_us,
+		.started_cpu_us = cpu_us(),
+	};
 	return bus_add(&d->mmio, X86_BOOT_TIMER_GPA, BOOT_TIMER_BYTES,
 		boot_timer_bus_ops(), &d->boot_timer, e);
 }

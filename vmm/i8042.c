@@ -43,14 +43,18 @@ static void raise_irq(struct i8042 *c)
 		c->host.irq(c->host.self);
 }
 
-/* A guest that asks and does not read loses the answer. */
-static void answer(struct i8042 *c, uint8_t v)
+static void put_output(struct i8042 *c, uint8_t v)
 {
-	if (c->n_output == I8042_OUTPUT_MAX)
-		return;
 	c->output[c->n_output++] = v;
 	if (c->n_output == 1)
 		raise_irq(c);
+}
+
+/* What a command asks for comes at once: what was not read before is lost. */
+static void answer(struct i8042 *c, uint8_t v)
+{
+	c->n_output = 0;
+	put_output(c, v);
 }
 
 static uint8_t take_output(struct i8042 *c)
@@ -169,7 +173,7 @@ int i8042_press_ctrl_alt_del(struct i8042 *c)
 	if (c->n_output + sizeof(keys) > I8042_OUTPUT_MAX)
 		return -EBUSY;
 	for (size_t i = 0; i < sizeof(keys); i++)
-		answer(c, keys[i]);
+		put_output(c, keys[i]);
 	return 0;
 }
 

@@ -10,13 +10,15 @@
 #include "virtio/devices.h"
 #include "vmm/machine_parts.h"
 
-enum { PAUSE_TIMEOUT_MS = 30000 };
+enum { PAUSE_TIMEOUT_US = 30 * 1000000 };
 
 static void pause_devices(struct machine *m)
 {
 	pthread_mutex_lock(m->env.lock);
 	for (unsigned i = 0; i < m->devices.n_virtio; i++)
 		mmio_pause(m->devices.virtio[i]);
+	if (m->devices.serial)
+		serial_pause(m->devices.serial, true);
 	pthread_mutex_unlock(m->env.lock);
 }
 
@@ -25,18 +27,21 @@ static void resume_devices(struct machine *m)
 	pthread_mutex_lock(m->env.lock);
 	for (unsigned i = 0; i < m->devices.n_virtio; i++)
 		mmio_resume(m->devices.virtio[i]);
+	if (m->devices.serial)
+		serial_pause(m->devices.serial, false);
 	pthread_mutex_unlock(m->env.lock);
 }
 
 static int pause_vcpus(struct machine *m, struct err *e)
 {
+	uint64_t until = clock_us() + PAUSE_TIMEOUT_US;
 	int r = 0;
 	unsigned i;
 
 	for (i = 0; i < m->n_vcpus; i++)
 		vcpu_pause(m->vcpu[i]);
 	for (i = 0; r == 0 && i < m->n_vcpus; i++)
-		r = vcpu_wait_paused(m->vcpu[i], PAUSE_TIMEOUT_MS);
+		r = vcpu_wait_paused(m->vcpu[i], until);
 	if (r == 0)
 		return 0;
 	err_code(e, r, "vCPU %u does not pause", i - 1);

@@ -235,7 +235,8 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 		if (r == 0)
 			r = vcpu_set_boot_state(m->vcpu[i], i == 0 ? entry : NULL, e);
 	}
-	phase_mark(m->env.phases, PHASE_VCPU_READY);
+	if (r == 0)
+		phase_mark(m->env.phases, PHASE_VCPU_READY);
 	for (unsigned i = m->cfg.vcpu_count; r == 0 && i > 0; i--)
 		r = vcpu_start(m->vcpu[i - 1], e);
 	return r;

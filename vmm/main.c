@@ -3,16 +3,15 @@
  * main: options, log, API, the machine, the loop, and the exit status (contract,
  * section 1).
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "api/config_file.h"
 #include "api/server.h"
 #include "vmm/base/args.h"
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/base/version.h"
 #include "vmm/notify.h"
@@ -150,20 +149,17 @@ static void log_phases(const struct phases *p)
 /* How long it took from the launcher to here (contract, 9.2: api_server). */
 static int count_start_up(struct husk *h, struct err *e)
 {
-	struct timespec cpu;
-	uint64_t cpu_start, parent_cpu, cpu_us;
+	uint64_t cpu_start, parent_cpu, cpu = cpu_us();
 	int r = arg_u64("--start-time-cpu-us", 0, &cpu_start, e);
 
 	if (r == 0)
 		r = arg_u64("--parent-cpu-time-us", 0, &parent_cpu, e);
 	if (r < 0)
 		return r;
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu); /* cannot fail */
-	cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
 	h->api_counts.api_server.process_startup_time_us =
 		phase_us(&h->phases, PHASE_API_READY);
 	h->api_counts.api_server.process_startup_time_cpu_us =
-		(cpu_us > cpu_start ? cpu_us - cpu_start : 0) + parent_cpu;
+		(cpu > cpu_start ? cpu - cpu_start : 0) + parent_cpu;
 	return 0;
 }
 
@@ -254,14 +250,15 @@ static int start_from_file(struct husk *h, struct err *e)
 
 static int run(struct husk *h, struct err *e)
 {
+	struct err why;
 	int r = set_up(h, e);
 
 	if (r == 0 && arg("--config-file"))
 		r = start_from_file(h, e);
-	if (r == 0)
-		r = notify_ready(e);
 	if (r < 0)
 		return r;
+	if (notify_ready(&why) < 0) /* who asked for it is gone: the guest is not */
+		log_warn("%s", why.text);
 	r = loop_run(h->loop);
 	if (r < 0)
 		return err_code(e, r, "event loop");
@@ -315,23 +312,12 @@ static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 		return r;
 	if (arg("--no-api") && !arg("--config-file"))
 		return err_bad(e, "--no-api needs --config-file");
-	if (arg("--no-api") && (arg("--api-sock") || arg("--api-fd")))
-		return err_bad(e, "--no-api excludes --api-sock and --api-fd");
 	if (arg("--api-sock") && arg("--api-fd"))
 		return err_bad(e, "--api-sock and --api-fd exclude each other");
 	if (arg("--no-seccomp") && arg("--seccomp-filter"))
 		return err_bad(
 			e, "--no-seccomp and --seccomp-filter exclude each other");
 	return refuse_args(e);
-}
-
-/* A launcher may have closed them, and then the next file opened would get what is
- * written to the console. Where there is no /dev/null they stay closed. */
-static void fill_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
-			return;
 }
 
 int main(int argc, char **argv)
@@ -341,7 +327,7 @@ int main(int argc, char **argv)
 	int r;
 
 	phase_mark(&h.phases, PHASE_MAIN);
-	fill_standard_fds();
+	io_fill_standard_fds();
 	r = check_args(argc, argv, &h, &e);
 	if (r < 0)
 		return fail(STATUS_BAD_ARGUMENTS, &e);
@@ -366,7 +352,7 @@ int main(int argc, char **argv)
 	server_destroy(h.server);
 	if (h.socket)
 		(void)unlink(h.socket);
-	machine_destroy(h.machine);
+	machine_destroy(TAKE(h.machine)); /* a fatal signal finds none now */
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
 	log_info("exiting with status %d", r);

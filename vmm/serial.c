@@ -416,6 +416,14 @@ void serial_destroy(struct serial *s)
 	free(s);
 }
 
+void serial_pause(struct serial *s, bool pause)
+{
+	bool wanted = !pause && s->n_rx < RX_BYTES;
+
+	if (s->input.fd >= 0)
+		(void)loop_set(s->loop, &s->input, wanted ? EPOLLIN : 0);
+}
+
 int serial_irq_fd(const struct serial *s)
 {
 	return s->irq_fd;

@@ -27,6 +27,9 @@ DEFINE_AUTO(struct serial *, serial_destroy);
 const struct bus_ops *serial_bus_ops(void); /* SERIAL_PORTS ports */
 int serial_irq_fd(const struct serial *s); /* an eventfd for kvm_add_irqfd; borrowed */
 
+/* Takes no input while paused; what the guest wrote still goes out. */
+void serial_pause(struct serial *s, bool pause);
+
 MUST_CHECK int serial_snap(struct serial *s, struct snap *snap);
 
 /* Bytes that the guest wrote and the host did not take. */

@@ -32,6 +32,9 @@ static void on_fatal_signal(int sig)
 	const char *name = sigabbrev_np(sig); /* a table: safe in a handler */
 	struct signals *s = the_signals;
 
+	/* another thread is dying already, and writes the last line */
+	while (__atomic_exchange_n(&s->is_dying, true, __ATOMIC_ACQ_REL))
+		(void)pause();
 	(void)!write(STDERR_FILENO, "husk: fatal signal ", 19);
 	(void)!write(STDERR_FILENO, name, strlen(name));
 	(void)!write(STDERR_FILENO, "\n", 1);
@@ -91,6 +94,7 @@ int signals_watch(struct signals *s, struct loop *loop, struct err *e)
 	sigset_t set;
 	int r;
 
+	s->source = (struct loop_source){ .fd = -1, .fn = on_signal, .self = s };
 	the_signals = s;
 	catch_signals();
 	(void)sigemptyset(&set);
@@ -102,7 +106,6 @@ int signals_watch(struct signals *s, struct loop *loop, struct err *e)
 	r = pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (r != 0)
 		return err_code(e, -r, "signals");
-	s->source = (struct loop_source){ .fn = on_signal, .self = s };
 	s->source.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->source.fd < 0)
 		return err_sys(e, "signals");

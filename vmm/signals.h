@@ -17,7 +17,8 @@ struct signals {
 	/* In the handler of a fatal signal, on any thread; may be NULL. */
 	void (*dying)(void *self);
 	void *self;
-	struct loop_source source; /* signalfd; the rest is signals.c's */
+	struct loop_source source; /* signalfd; this and the rest are signals.c's */
+	bool is_dying;
 };
 
 /* Takes the process's signals from now on; s stays where it is until signals_unwatch.

@@ -221,14 +221,26 @@ static void unblock_signal(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* arguments are right */
 }
 
-/* KVM completes the port or MMIO access that it came back with when it is entered again
- * (KVM's api.rst, 5): enter, and leave at once. And the guest's watchdog is told that
- * time will jump. */
-static void finish_exit(struct vcpu *v)
+/* KVM completes the access that it came back with when it is entered again (KVM's
+ * api.rst, 5). That may need husk once more: an instruction that reads a register and
+ * then writes it is two accesses. False when the vCPU has ended by that. */
+static bool finish_exit(struct vcpu *v)
 {
+	bool go_on = true;
+
 	v->run->immediate_exit = 1;
-	(void)ioctl(v->fd, KVM_RUN, 0); /* EINTR */
+	while (go_on &&
+		ioctl(v->fd, KVM_RUN, 0) == 0) { /* else EINTR: nothing is open */
+		go_on = serve_exit(v);
+		v->run->immediate_exit = 1;
+	}
 	v->run->immediate_exit = 0;
+	return go_on;
+}
+
+/* The guest's watchdog is to know that time will jump. EINVAL: it has no such clock. */
+static void tell_of_pause(struct vcpu *v)
+{
 	if (ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0) < 0 && errno != EINVAL)
 		__atomic_fetch_add(&v->counts.kvmclock_ctrl_fails, 1, __ATOMIC_RELAXED);
 }
@@ -244,9 +256,17 @@ static bool obey(struct vcpu *v)
 {
 	bool run;
 
-	if (__atomic_load_n(&v->order, __ATOMIC_ACQUIRE) == ORDER_RUN)
+	switch (__atomic_load_n(&v->order, __ATOMIC_ACQUIRE)) {
+	case ORDER_RUN:
 		return true;
-	finish_exit(v);
+	case ORDER_STOP:
+		return false;
+	case ORDER_PAUSE:
+		break;
+	}
+	if (!finish_exit(v))
+		return false;
+	tell_of_pause(v);
 	pthread_mutex_lock(&v->lock);
 	while (v->order == ORDER_PAUSE) {
 		set_paused(v); /* anew for each order */
@@ -327,18 +347,14 @@ void vcpu_pause(struct vcpu *v)
 	give_order(v, ORDER_PAUSE);
 }
 
-int vcpu_wait_paused(struct vcpu *v, unsigned timeout_ms)
+int vcpu_wait_paused(struct vcpu *v, uint64_t until_us)
 {
-	struct timespec until;
+	const struct timespec until = {
+		.tv_sec = (time_t)(until_us / 1000000),
+		.tv_nsec = (long)(until_us % 1000000) * 1000,
+	};
 	int r = 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail for this clock */
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&v->lock);
 	while (!v->is_paused && r == 0)
 		r = pthread_cond_timedwait(&v->changed, &v->lock, &until);

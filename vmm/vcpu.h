@@ -56,11 +56,11 @@ int vcpu_fd(const struct vcpu *v);
 MUST_CHECK int vcpu_start(struct vcpu *v, struct err *e);
 
 /* Asks the vCPU to leave the guest and wait; vcpu_wait_paused waits until it does, up
- * to timeout_ms: 0, or -ETIMEDOUT. What it was asked for is served before, whole, so
- * that its state can be saved. A vCPU that has ended counts as paused. The machine's
- * thread, not with the device lock held. */
+ * to until_us of clock_us: 0, or -ETIMEDOUT. What it was asked for is served before,
+ * whole, so that its state can be saved. A vCPU that has ended counts as paused. The
+ * machine's thread, not with the device lock held. */
 void vcpu_pause(struct vcpu *v);
-MUST_CHECK int vcpu_wait_paused(struct vcpu *v, unsigned timeout_ms);
+MUST_CHECK int vcpu_wait_paused(struct vcpu *v, uint64_t until_us);
 /* Lets it go on. */
 void vcpu_resume(struct vcpu *v);
 

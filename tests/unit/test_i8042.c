@@ -184,12 +184,12 @@ Test(i8042, refuses_keys_that_do_not_fit)
 	cr_assert_eq(get(COMMAND) & FULL, 0, "nothing of the refused ones");
 }
 
-Test(i8042, loses_answers_to_a_guest_that_never_reads)
+Test(i8042, answers_a_command_before_keys_that_were_not_read)
 {
+	cr_assert_eq(i8042_press_ctrl_alt_del(&dev), 0);
 	for (int i = 0; i < 1000; i++)
 		put(COMMAND, 0xaa);
-	for (int i = 0; i < I8042_OUTPUT_MAX; i++)
-		cr_assert_eq(get(DATA), 0x55);
+	cr_assert_eq(get(DATA), 0x55);
 	cr_assert_eq(get(COMMAND) & FULL, 0);
 }
 

@@ -163,7 +163,7 @@ static const uint8_t ends_when_asked[] = { 0xe4, 0x80, 0x84, 0xc0, 0x74, 0xfa, 0
 static void pause_now(void)
 {
 	vcpu_pause(vcpu);
-	cr_assert_eq(vcpu_wait_paused(vcpu, WAIT_MS), 0);
+	cr_assert_eq(vcpu_wait_paused(vcpu, clock_us() + WAIT_MS * 1000), 0);
 }
 
 /* It stands still: nothing is counted any more. */
@@ -237,15 +237,15 @@ Test(vcpu, says_when_it_does_not_pause_in_time)
 	await(&gauge.accesses, 1);
 	pthread_mutex_lock(&lock); /* its next access waits for this */
 	vcpu_pause(vcpu);
-	if (vcpu_wait_paused(vcpu, 50) == 0) { /* it was between two accesses */
+	if (vcpu_wait_paused(vcpu, clock_us() + 50000) == 0) { /* it was between two accesses */
 		vcpu_resume(vcpu);
 		for (int i = 0; i < 100; i++)
 			nap();
 		vcpu_pause(vcpu);
-		cr_expect_eq(vcpu_wait_paused(vcpu, 50), -ETIMEDOUT);
+		cr_expect_eq(vcpu_wait_paused(vcpu, clock_us() + 50000), -ETIMEDOUT);
 	}
 	pthread_mutex_unlock(&lock);
-	cr_expect_eq(vcpu_wait_paused(vcpu, WAIT_MS), 0);
+	cr_expect_eq(vcpu_wait_paused(vcpu, clock_us() + WAIT_MS * 1000), 0);
 	cr_expect_eq(load(&gauge.wrong), 0);
 }
 

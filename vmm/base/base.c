@@ -3,10 +3,20 @@
 
 #include <time.h>
 
-uint64_t clock_us(void)
+static uint64_t read_us(clockid_t clock)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+	(void)clock_gettime(clock, &ts); /* cannot fail for these clocks */
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t clock_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+
+uint64_t cpu_us(void)
+{
+	return read_us(CLOCK_PROCESS_CPUTIME_ID);
 }

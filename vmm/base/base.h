@@ -76,7 +76,8 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 	return round_down(n + unit - 1, unit);
 }
 
-/* Microseconds of CLOCK_MONOTONIC. */
+/* Microseconds of CLOCK_MONOTONIC, and of CPU time that the process has used. */
 uint64_t clock_us(void);
+uint64_t cpu_us(void);
 
 #endif

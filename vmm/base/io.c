@@ -91,3 +91,10 @@ int io_read_file(const char *path, size_t max, char **buf, size_t *len, struct e
 	*len = n;
 	return 0;
 }
+
+void io_fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return;
+}

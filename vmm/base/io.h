@@ -22,6 +22,11 @@ MUST_CHECK int io_write(int fd, const void *buf, size_t n);
  * O_NONBLOCK is not ours to set. */
 MUST_CHECK ssize_t io_write_now(int fd, const void *buf, size_t n);
 
+/* Opens /dev/null for stdin, stdout and stderr where they are closed: a launcher may
+ * have closed them, and then the next file opened would get what is written to the
+ * console. Where there is no /dev/null they stay closed. First of all in main. */
+void io_fill_standard_fds(void);
+
 /* Reads the regular file at path whole, at most max bytes, into a new buffer that the
  * caller frees and that carries a NUL after its last byte. *len is without that NUL. */
 MUST_CHECK int io_read_file(

@@ -72,12 +72,14 @@ void loop_remove(struct loop *l, struct loop_source *s)
 			l->batch[i].data.ptr = NULL;
 }
 
-static void serve(struct loop *l, struct epoll_event *ev)
+static void serve(struct loop *l)
 {
 	struct loop_source *s;
+	struct epoll_event *ev;
 
 	pthread_mutex_lock(l->lock);
-	s = ev->data.ptr; /* under the lock: a vCPU's thread may remove a source */
+	ev = &l->batch[l->at++];
+	s = ev->data.ptr; /* NULL: removed meanwhile */
 	if (s && s->unlocked) {
 		pthread_mutex_unlock(l->lock);
 		s->fn(s->self, ev->events);
@@ -97,7 +99,7 @@ int loop_poll(struct loop *l, int timeout_ms)
 	l->n = n;
 	l->at = 0;
 	while (l->at < l->n && !l->stopping)
-		serve(l, &l->batch[l->at++]);
+		serve(l);
 	l->n = l->at = 0;
 	return 0;
 }
