@@ -157,10 +157,12 @@ layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
 	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
 
-.PHONY: bench bench-boot
-bench: bench-boot ## all benchmarks
+.PHONY: bench bench-boot bench-api
+bench: bench-boot bench-api ## all benchmarks
 bench-boot: $(B)/husk images host ## ms at 1 GIPS from exec to the guest's init
 	$(Q)benchmarks/boot
+bench-api: $(B)/husk images host ## ms at 1 GIPS of the API: first reply, requests, pauses
+	$(Q)benchmarks/api
 
 # --- the rest ---
 .PHONY: format install clean help
