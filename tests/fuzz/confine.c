@@ -9,11 +9,14 @@
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "vmm/base/log.h"
 
@@ -78,6 +81,24 @@ static void fill(void)
 	}
 }
 
+/* No TAP can be made then, in whatever way an input spells that it wants one. */
+static void drop_net_admin(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	uint32_t kept = ~(UINT32_C(1) << CAP_NET_ADMIN);
+
+	if (syscall(SYS_capget, &head, caps) < 0)
+		abort();
+	caps[0].effective &= kept;
+	caps[0].permitted &= kept;
+	caps[0].inheritable &= kept;
+	if (syscall(SYS_capset, &head, caps) < 0)
+		abort();
+}
+
 static void start(void)
 {
 	struct err e;
@@ -92,6 +113,7 @@ static void start(void)
 		log_open("/dev/null", &e) < 0)
 		abort();
 	fill();
+	drop_net_admin();
 	(void)atexit(remove_dir);
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "virtio/devices.h"
 #include "virtio/mmio.h"
@@ -123,8 +124,8 @@ static void attach(void)
 
 static void detach(void)
 {
-	vsock_unlink(mmio_vdev(t));
 	mmio_destroy(t);
+	(void)unlink(path);
 	t = NULL;
 }
 

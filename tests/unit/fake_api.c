@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_machine.h"
 #include "vmm/base/log.h"
@@ -40,6 +41,9 @@ void fake_api_init(void)
 	f->disk = fake_file(sectors, 1024);
 	f->other = fake_file(sectors, 2048);
 	f->log = fake_file("", 0);
+	f->fifo = fake_fifo();
+	(void)snprintf(f->sock, sizeof(f->sock), "%.30s/s", f->fifo.dir);
+	(void)snprintf(f->second, sizeof(f->second), "%.30s/t", f->fifo.dir);
 }
 
 void fake_api_fini(void)
@@ -50,6 +54,9 @@ void fake_api_fini(void)
 	fake_file_close(&fake_api.disk);
 	fake_file_close(&fake_api.other);
 	fake_file_close(&fake_api.log);
+	(void)unlink(fake_api.sock);
+	(void)unlink(fake_api.second);
+	fake_fifo_remove(&fake_api.fifo);
 }
 
 void fake_api_enter(enum machine_state state)
@@ -68,9 +75,12 @@ static void expand(const char *from, char *to, size_t room)
 			: from[1] == 'D'	  ? fake_api.disk.path
 			: from[1] == 'E'	  ? fake_api.other.path
 			: from[1] == 'L'	  ? fake_api.log.path
+			: from[1] == 'F'	  ? fake_api.fifo.path
+			: from[1] == 'S'	  ? fake_api.sock
+			: from[1] == 'T'	  ? fake_api.second
 						  : NULL;
 
-		cr_assert_lt(n + sizeof(fake_api.log.path), room);
+		cr_assert_lt(n + sizeof(fake_api.sock), room);
 		if (path)
 			from++;
 		n += (size_t)snprintf(

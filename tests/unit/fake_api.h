@@ -17,6 +17,8 @@ struct fake_api {
 	/* What $K, $D, $E and $L in a request stand for: the paths of a file that is no
 	 * kernel, of two disks of two and four sectors, and of an empty file. */
 	struct fake_file kernel, disk, other, log;
+	struct fake_fifo fifo; /* $F */
+	char sock[48], second[48]; /* $S, $T: for sockets, of which there are none */
 	/* Of the last request. */
 	unsigned status;
 	char text[4096]; /* the body, or "" */

@@ -12,7 +12,9 @@
 #include "api/json.h"
 #include "vmm/base/log.h"
 
-struct fake_server fake = { .dir = "/tmp/husk-server-XXXXXX" };
+struct fake_server fake = { .dir = "/tmp/husk-server-XX"
+				   "XX"
+				   "XX" };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 

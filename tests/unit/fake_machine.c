@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "virtio/devices.h"
 #include "vmm/machine_parts.h"
@@ -11,6 +13,42 @@
 static void on_reset(void *self)
 {
 	(void)self;
+}
+
+void fake_machine_add_nic(struct machine *m, const char *id)
+{
+	struct nic *nic = &m->nic[m->n_nics++];
+	int ends[2];
+	struct err e;
+
+	cr_assert_eq(
+		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+		0);
+	close_fd(ends[1]);
+	cr_assert_eq(tap_from_fd(ends[0], &nic->tap, &e), 0);
+	nic->cfg.iface_id = strdup(id);
+	nic->cfg.host_dev_name = strdup("socket");
+}
+
+static void add_device(struct machine *m, struct vdev *dev)
+{
+	struct device_list *d = &m->devices;
+	struct err e;
+
+	cr_assert_eq(
+		mmio_create(dev, m->mem, m->env.loop, &d->virtio[d->n_virtio++], &e),
+		0);
+}
+
+static void build_nic(struct machine *m, struct nic *nic)
+{
+	struct net_opts opts = { .rx = nic->cfg.rx, .tx = nic->cfg.tx };
+	struct err e;
+
+	cr_assert_eq(net_create(nic->cfg.iface_id, TAKE(nic->tap), &opts, m->env.loop,
+			     &nic->dev, &e),
+		0);
+	add_device(m, nic->dev);
 }
 
 static void build_devices(struct machine *m)
@@ -30,11 +68,10 @@ static void build_devices(struct machine *m)
 			blk_create(drive->cfg.drive_id, TAKE(drive->disk), false,
 				m->env.loop, &drive->cfg.rate_limiter, &drive->dev, &e),
 			0);
-		cr_assert_eq(
-			mmio_create(drive->dev, m->mem, m->env.loop, &d->virtio[i], &e),
-			0);
-		d->n_virtio++;
+		add_device(m, drive->dev);
 	}
+	for (unsigned i = 0; i < m->n_nics; i++)
+		build_nic(m, &m->nic[i]);
 }
 
 void fake_machine_enter(struct machine *m, enum machine_state state)

@@ -8,8 +8,12 @@
 
 #include "vmm/machine.h"
 
+/* A network interface among the settings, with a socket in the place of its TAP. */
+void fake_machine_add_nic(struct machine *m, const char *id);
+
 /* The machine is now in this state. When it first leaves that of not having started it
- * gets a device for each drive, in the order of the settings, and memory; no vCPU. */
+ * gets a device for each drive and then for each interface, in the order of the
+ * settings, and memory; no vCPU. */
 void fake_machine_enter(struct machine *m, enum machine_state state);
 
 /* What the guest reads of the i-th device's configuration space: n bytes at `at`. */

@@ -356,7 +356,8 @@ void fv_attach(void)
 	for (size_t i = 0; i < FV_NOISE; i++)
 		fv_noise[i] = (uint8_t)rand();
 	strcpy(dir,
-		"/tmp/husk-vsock-XXXX"
+		"/tmp/husk-vsock-XX"
+		"XX"
 		"XX");
 	cr_assert_not_null(mkdtemp(dir));
 	(void)snprintf(fv_path, sizeof(fv_path), "%.40s/v.sock", dir);

@@ -299,7 +299,8 @@ Test(api, refuses_a_body_that_is_no_object)
 {
 	static const char *const values[] = { "[]", "1", "\"x\"", "true", "null" };
 	static const char *const bodies[] = { "machine-config", "boot-source",
-		"drives/a", "actions", "logger", "metrics", "serial" };
+		"drives/a", "network-interfaces/e", "vsock", "cpu-config", "actions",
+		"logger", "metrics", "serial" };
 	char request[64];
 
 	for (size_t b = 0; b < ARRAY_LEN(bodies); b++) {
@@ -312,6 +313,7 @@ Test(api, refuses_a_body_that_is_no_object)
 	REFUSED("PATCH /machine-config []", "not an object");
 	REFUSED("PATCH /vm \"Paused\"", "not an object");
 	REFUSED("PATCH /drives/a []", "not an object");
+	REFUSED("PATCH /network-interfaces/a []", "not an object");
 }
 
 Test(api, refuses_unknown_members_of_every_strict_body)
@@ -414,8 +416,8 @@ Test(api, has_a_route_for_every_handler_and_no_two_alike)
 		const struct route *r = &routes[i];
 
 		cr_expect(r->serve && r->area && r->states, "%s", r->resource);
-		cr_expect_eq(r->method != HTTP_METHOD_GET, r->fields != NULL, "%s",
-			r->resource);
+		cr_expect_eq(r->method != HTTP_METHOD_GET,
+			(r->fields != NULL) + (r->read != NULL), "%s", r->resource);
 		for (size_t j = 0; j < i; j++)
 			cr_expect(routes[j].method != r->method ||
 					strcmp(routes[j].resource, r->resource) != 0,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/unit/fake_api.h"
+#include "tests/unit/fake_machine.h"
 
 TestSuite(api_state, .init = fake_api_init, .fini = fake_api_fini);
 
@@ -43,6 +44,13 @@ static const struct {
 	{ "PUT /drives/a " DRIVE_A, 204, true, false, AFTER },
 	{ "PATCH /drives/a {\"drive_id\":\"a\",\"path_on_host\":\"$D\"}", 204, false,
 		true, BEFORE },
+	{ "PUT /cpu-config {}", 204, true, false, AFTER },
+	{ "PUT /network-interfaces/e {\"iface_id\":\"e\",\"host_dev_name\":"
+	  "\"socket\"}",
+		204, true, false, AFTER },
+	{ "PATCH /network-interfaces/e {\"iface_id\":\"e\"}", 204, false, true,
+		BEFORE },
+	{ "PUT /vsock {\"guest_cid\":3,\"uds_path\":\"$S\"}", 204, true, false, AFTER },
 	{ "PUT /serial {}", 204, true, false, AFTER },
 	{ "PUT /logger {\"level\":\"Off\"}", 204, true, false, AFTER },
 	{ "PUT /metrics {\"metrics_path\":\"$L\"}", 204, true, false, AFTER },
@@ -66,22 +74,28 @@ static void walk_matrix(enum machine_state state)
 	}
 }
 
-Test(api_state, serves_settings_before_the_start_only)
+static void set_devices(void)
 {
 	expect_done("PUT /drives/a " DRIVE_A);
+	fake_machine_add_nic(fake_api.machine, "e");
+}
+
+Test(api_state, serves_settings_before_the_start_only)
+{
+	set_devices();
 	walk_matrix(MACHINE_NOT_STARTED);
 }
 
 Test(api_state, serves_changes_while_the_machine_runs)
 {
-	expect_done("PUT /drives/a " DRIVE_A);
+	set_devices();
 	fake_api_enter(MACHINE_RUNNING);
 	walk_matrix(MACHINE_RUNNING);
 }
 
 Test(api_state, serves_changes_while_the_machine_is_paused)
 {
-	expect_done("PUT /drives/a " DRIVE_A);
+	set_devices();
 	fake_api_enter(MACHINE_PAUSED);
 	walk_matrix(MACHINE_PAUSED);
 }
@@ -103,6 +117,9 @@ Test(api_state, judges_the_state_before_what_values_mean)
 		AFTER);
 	REFUSED("PUT /boot-source {\"kernel_image_path\":\"/none\"}", AFTER);
 	REFUSED("PUT /logger {\"level\":\"loud\"}", AFTER);
+	REFUSED("PUT /network-interfaces/e {\"iface_id\":\"e\",\"host_dev_name\":\"\"}",
+		AFTER);
+	REFUSED("PUT /vsock {\"guest_cid\":3,\"uds_path\":\"\"}", AFTER);
 }
 
 /* --- GET / --- */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_file.h"
 #include "vmm/base/log.h"
@@ -241,6 +242,37 @@ Test(config_file, takes_cpu_templates_of_both_kinds)
 		"cannot open '/nowhere'");
 	expect_refused("{$B,\"drives\":[],\"cpu-config\":\"$K\"}", "/proc/self/fd/",
 		"line 1 column 1");
+}
+
+Test(config_file, takes_vsock_and_limits_and_names_what_it_refuses)
+{
+	struct fake_fifo fifo = fake_fifo();
+	char doc[512], path[48];
+
+	(void)snprintf(path, sizeof(path), "%.30s/s", fifo.dir);
+	(void)snprintf(doc, sizeof(doc),
+		"{$B,\"drives\":[{\"drive_id\":\"a\",\"path_on_host\":\"$D\","
+		"\"is_root_device\":false,\"rate_limiter\":{\"ops\":{\"size\":1,"
+		"\"refill_time\":2}}}],\"vsock\":{\"guest_cid\":3,\"uds_path\":\"%s\"}}",
+		path);
+	expect_taken(doc);
+	expect_taken(doc); /* replaces it by itself */
+	cr_expect_eq(unlink(path), 0);
+	(void)snprintf(doc, sizeof(doc),
+		"{$B,\"drives\":[],\"vsock\":{\"guest_cid\":3,\"uds_path\":\"%s\"}}",
+		fifo.path);
+	expect_refused(doc, "vsock config", "in use");
+	expect_refused("{$B,\"drives\":[],\"vsock\":[]}", "vsock", "not an object");
+	fake_fifo_remove(&fifo);
+}
+
+Test(config_file, takes_interfaces_as_a_list)
+{
+	expect_refused("{$B,\"drives\":[],\"network-interfaces\":{}}",
+		"network-interfaces", "not an array");
+	expect_refused("{$B,\"drives\":[],\"network-interfaces\":[{\"iface_id\":\"e\","
+		       "\"host_dev_name\":\"tap4567890123456\"}]}",
+		"network-interfaces[0]", "1 to 15 bytes");
 }
 
 Test(config_file, says_which_devices_there_will_never_be)

@@ -356,12 +356,50 @@ Test(bodies, refuse_a_wrong_drive)
 	expect_body_refused(
 		&drive_cfg_fields, DRIVE ",\"cache_type\":\"unsafe\"}", "'cache_type'");
 	expect_body_refused(
-		&drive_cfg_fields, DRIVE ",\"io_engine\":\"Async\"}", "'io_engine'");
-	expect_body_refused(&drive_cfg_fields, DRIVE ",\"rate_limiter\":{}}",
-		"'rate_limiter' is not in this version");
+		&drive_cfg_fields, DRIVE ",\"io_engine\":\"async\"}", "'io_engine'");
+	expect_body_refused(&drive_cfg_fields, DRIVE ",\"rate_limiter\":{\"x\":1}}",
+		"rate limiter: unknown member 'x'");
+	expect_body_refused(&drive_cfg_fields,
+		DRIVE ",\"rate_limiter\":{\"ops\":{\"size\":1}}}",
+		"token bucket: member 'refill_time' is missing");
 	expect_body_refused(&drive_cfg_fields, DRIVE ",\"socket\":\"/s\"}",
 		"'socket' is for vhost-user");
 #undef DRIVE
+}
+
+Test(bodies, read_the_limits_of_a_drive)
+{
+	struct drive_cfg c = { 0 };
+
+	cr_assert_eq(read_text("{\"drive_id\":\"r\",\"is_root_device\":false,"
+			       "\"io_engine\":\"Async\",\"rate_limiter\":{"
+			       "\"bandwidth\":{\"size\":18446744073709549568,"
+			       "\"refill_time\":2,\"new\":{}},\"ops\":{\"size\":3,"
+			       "\"one_time_burst\":4,\"refill_time\":5}}}",
+			     &drive_cfg_fields, &c),
+		0, "%s", e.text);
+	cr_assert_eq(c.io_engine, IO_ASYNC);
+	cr_assert_eq(c.rate_limiter.bandwidth.size, UINT64_MAX - 2047);
+	cr_assert_eq(c.rate_limiter.bandwidth.one_time_burst, 0);
+	cr_assert_eq(c.rate_limiter.bandwidth.refill_time, 2);
+	cr_assert_eq(c.rate_limiter.ops.size, 3);
+	cr_assert_eq(c.rate_limiter.ops.one_time_burst, 4);
+	cr_assert_eq(c.rate_limiter.ops.refill_time, 5);
+	drive_cfg_fini(&c);
+}
+
+Test(bodies, tell_which_limits_a_change_gives)
+{
+	struct net_patch p = { 0 };
+
+	cr_assert_eq(read_text("{\"iface_id\":\"e\",\"rx_rate_limiter\":{\"ops\":{"
+			       "\"size\":0,\"refill_time\":0},\"bandwidth\":null},"
+			       "\"tx_rate_limiter\":null}",
+			     &net_patch_fields, &p),
+		0, "%s", e.text);
+	cr_assert(p.rx.has_ops && !p.rx.has_bandwidth);
+	cr_assert(!p.tx.has_ops && !p.tx.has_bandwidth);
+	net_patch_fini(&p);
 }
 
 Test(bodies, read_a_serial_port)

@@ -237,7 +237,8 @@ Test(vcpu, says_when_it_does_not_pause_in_time)
 	await(&gauge.accesses, 1);
 	pthread_mutex_lock(&lock); /* its next access waits for this */
 	vcpu_pause(vcpu);
-	if (vcpu_wait_paused(vcpu, clock_us() + 50000) == 0) { /* it was between two accesses */
+	if (vcpu_wait_paused(vcpu, clock_us() + 50000) ==
+		0) { /* it was between two accesses */
 		vcpu_resume(vcpu);
 		for (int i = 0; i < 100; i++)
 			nap();
