@@ -1,6 +1,9 @@
 # husk: `make run` boots a guest, `make check` tests everything, `make help` lists targets.
 # One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan.
 
+# All processors, unless a -j says otherwise.
+MAKEFLAGS += -j$(shell nproc)
+
 MODE ?= release
 B := build/$(MODE)
 Q := $(if $(V),,@)
