@@ -93,7 +93,8 @@ kernel: | build/.setup ## the guest kernel: build/kernel/vmlinux and bzImage
 	$(Q)resources/build-kernel.sh build/kernel
 images: kernel ## root images and initramfs: build/images
 	$(Q)resources/build-images.sh build/kernel build/images
-host: | build/.setup ## the emulated AMD server on which real guests run: build/host
+# After cJSON: one apt at a time.
+host: | build/.setup build/cjson/cJSON.c ## the emulated AMD server on which real guests run: build/host
 	$(Q)tests/host/build-refhost build/host
 
 .PHONY: run
