@@ -97,6 +97,17 @@ Test(err, is_one_line_whatever_a_path_holds)
 	cr_assert_str_eq(e.text, "drive 'b?': cannot open 'a?husk: fine???[2J?'");
 }
 
+Test(err, keeps_the_reason_behind_a_long_name)
+{
+	char name[2000];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	cr_assert_eq(err_code(&e, -ENOENT, "cannot open '%s'", name), -ENOENT);
+	cr_assert(strstr(e.text, "cannot open 'xxx"));
+	cr_assert(strstr(e.text, ": No such file or directory"));
+}
+
 Test(err, leaves_other_languages_alone)
 {
 	(void)err_bad(&e, "'%s'", "gr\xc3\xbc\xc3\x9f");

@@ -14,17 +14,21 @@ static void make_line(struct err *e)
 			*c = '?';
 }
 
+/* What is kept for the reason behind a name that is too long to be told whole. */
+enum { REASON_BYTES = 128 };
+
 /* Sets the text to what fmt says and, for a code, ": " and the code's own text. */
 static void set_text(struct err *e, int code, const char *fmt, va_list ap)
 {
-	int n;
+	size_t room = sizeof(e->text) - (code != 0 ? REASON_BYTES : 0), n;
 
 	if (!e)
 		return;
-	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	if (code != 0 && n >= 0 && (size_t)n < sizeof(e->text))
-		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s",
-			strerror(code)); /* a cut text is a text */
+	(void)vsnprintf(e->text, room, fmt, ap); /* a cut text is a text */
+	n = strlen(e->text);
+	if (code != 0)
+		(void)snprintf(
+			e->text + n, sizeof(e->text) - n, ": %s", strerror(code));
 	make_line(e);
 }
 
