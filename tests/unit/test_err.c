@@ -58,24 +58,10 @@ Test(err, cuts_a_text_that_is_too_long)
 	char text[2 * sizeof(e.text)];
 
 	long_text(text, sizeof(text));
-	errno = ENOENT;
-	(void)err_sys(&e, "%s", text);
+	(void)err_bad(&e, "%s", text);
 	cr_assert_eq(strlen(e.text), sizeof(e.text) - 1);
 	(void)err_add(&e, -EIO, "%s", text);
 	cr_assert_eq(strlen(e.text), sizeof(e.text) - 1);
-}
-
-Test(err, cuts_the_text_of_a_code_that_is_too_long)
-{
-	char text[sizeof(e.text)];
-
-	for (size_t n = sizeof(text) - 4; n <= sizeof(text); n++) {
-		long_text(text, n);
-		errno = ENOENT;
-		(void)err_sys(&e, "%s", text);
-		cr_assert_lt(strlen(e.text), sizeof(e.text));
-		cr_assert_eq(memcmp(e.text, text, n - 1), 0);
-	}
 }
 
 Test(err, keeps_the_context_when_the_rest_is_cut)
