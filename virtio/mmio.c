@@ -470,13 +470,13 @@ void mmio_destroy(struct mmio *t)
 {
 	if (!t)
 		return;
+	reset(t); /* which may signal a kick */
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
 		if (t->kick[q].source.fd < 0)
 			continue;
 		loop_remove(t->loop, &t->kick[q].source);
 		close_fd(t->kick[q].source.fd);
 	}
-	reset(t);
 	close_fd(t->irq_fd);
 	destroy_vdev(t->dev);
 	free(t);

@@ -148,7 +148,7 @@ static int kick_rx(struct net *n)
 	n->stats.rx_queue_event_count++;
 	if (!rx->on || rx->wait == RX_WAIT_BUFFERS || rx->wait == RX_GIVEN_UP)
 		net_rx_start(n);
-	else if (!rx->again)
+	else if (!rx->again && (rx->wait != RX_RUN || rx->frame == 0))
 		return 0; /* the tap or the limiter says when */
 	return run_rx(n);
 }

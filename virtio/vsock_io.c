@@ -49,13 +49,16 @@ static void disarm(struct vsock_conn *c)
 	c->due_us = 0;
 }
 
-/* All deadlines are equally far, so the last to come is the last to pass. */
+/* All deadlines are equally far, so the last to come is the last to pass; while the
+ * device sleeps its clock stands still. */
 static void arm(struct vsock_conn *c)
 {
 	disarm(c);
-	c->due_us = clock_us() + VSOCK_TIMEOUT_US;
+	c->due_us =
+		VSOCK_TIMEOUT_US + (c->owner->awake ? clock_us() : c->owner->slept_us);
 	TAILQ_INSERT_TAIL(&c->owner->timed, c, timed);
-	vsock_set_timer(c->owner, c->due_us);
+	if (c->owner->awake)
+		vsock_set_timer(c->owner, c->due_us);
 }
 
 void vsock_shift_deadlines(struct vsock *s, uint64_t by_us)

@@ -139,9 +139,15 @@ static void mark_dirty(const struct region *r, gpa_t at, size_t n)
 	uint64_t first = (at - r->at.start) / PAGE_BYTES;
 	uint64_t last = (at - r->at.start + n - 1) / PAGE_BYTES;
 
-	for (uint64_t page = first; page <= last; page++)
-		__atomic_fetch_or(&r->dirty[page / 8], (uint8_t)(1u << (page % 8)),
-			__ATOMIC_RELAXED);
+	/* guest: gigabytes named again and again cost a look at each byte */
+	for (uint64_t byte = first / 8; byte <= last / 8; byte++) {
+		unsigned from = byte == first / 8 ? first % 8 : 0;
+		unsigned to = byte == last / 8 ? last % 8 : 7;
+		uint8_t bits = (uint8_t)(0xffu << from & 0xffu >> (7 - to));
+
+		if ((__atomic_load_n(&r->dirty[byte], __ATOMIC_RELAXED) & bits) != bits)
+			__atomic_fetch_or(&r->dirty[byte], bits, __ATOMIC_RELAXED);
+	}
 }
 
 int guest_span(struct guest_mem *m, gpa_t at, size_t n, enum guest_access how,
