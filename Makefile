@@ -134,8 +134,10 @@ $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
-# What tests/system/jail puts into jails in place of husk.
-$(B)/tests/jailed: tests/system/jailed.c $(B)/flags
+# What tests/system/jail puts into jails in place of husk; what those of devices run in
+# guests and beside them.
+static_tools := $(addprefix $(B)/tests/,jailed traffic)
+$(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
 
@@ -147,11 +149,11 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(B)/tests/jailed unit-tests $(guests) images host ## run every test, lint and check
+check: all $(static_tools) unit-tests $(guests) images host ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit-tests
 	$(Q)tests/check
 
-system: all $(B)/tests/jailed $(guests) images host ## only the tests with real guests
+system: all $(static_tools) $(guests) images host ## only the tests with real guests
 	$(Q)tests/check system
 
 layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
@@ -161,10 +163,12 @@ layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
 	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
 
-.PHONY: bench bench-boot bench-api
-bench: bench-boot bench-api ## all benchmarks
+.PHONY: bench bench-boot bench-api bench-io
+bench: bench-boot bench-api bench-io ## all benchmarks
 bench-boot: $(B)/husk images host ## ms at 1 GIPS from exec to the guest's init
 	$(Q)benchmarks/boot
+bench-io: $(B)/husk images host ## instructions of disks and networks, beside QEMU microvm
+	$(Q)benchmarks/io
 bench-api: $(B)/husk images host ## ms at 1 GIPS of the API: first reply, requests, pauses
 	$(Q)benchmarks/api
 
