@@ -62,9 +62,10 @@ static const struct route *find_route(enum http_method method, const struct targ
 
 static int refuse_route(enum http_method method, const struct target *t, struct err *e)
 {
-	for (size_t i = 0; i < n_refusals; i++)
-		if (strcmp(refusals[i].resource, t->resource) == 0)
-			return err_bad(e, "%s: %s", t->resource, refusals[i].why);
+	const char *why = routes_refusal(t->resource);
+
+	if (why)
+		return err_bad(e, "%s: %s", t->resource, why);
 	return err_bad(e, "Invalid request method and/or path: %s %.64s%s%.64s",
 		method_names[method], t->resource, t->sub[0] ? "/" : "", t->sub);
 }

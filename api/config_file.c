@@ -7,7 +7,6 @@
 #include "api/config_file.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/routes.h"
 #include "vmm/base/io.h"
@@ -72,18 +71,10 @@ static int apply_path(
 	return r < 0 ? err_add(e, r, "%s: '%s'", s->name, path) : 0;
 }
 
-static const char *refusal_of(const char *resource)
-{
-	for (size_t i = 0; i < n_refusals; i++)
-		if (strcmp(refusals[i].resource, resource) == 0)
-			return refusals[i].why;
-	return NULL;
-}
-
 static int apply_section(
 	struct api *a, const struct section *s, const struct json *v, struct err *e)
 {
-	const char *refusal = refusal_of(s->resource);
+	const char *refusal = routes_refusal(s->resource);
 
 	if (!v && s->required)
 		return err_bad(e, "section '%s' is missing", s->name);

@@ -31,18 +31,6 @@ static const char *find_text(const struct json *object, const char *name, struct
 	return s;
 }
 
-/* The value of a digit, or more than any base. */
-static unsigned digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (unsigned)(c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (unsigned)(c - 'a') + 10;
-	if (c >= 'A' && c <= 'F')
-		return (unsigned)(c - 'A') + 10;
-	return 99;
-}
-
 /* One or more digits that make a number of 32 bits. */
 static bool parse_u32(const char *s, unsigned base, uint32_t *out)
 {
@@ -50,10 +38,13 @@ static bool parse_u32(const char *s, unsigned base, uint32_t *out)
 
 	if (*s == '\0')
 		return false;
-	for (; *s != '\0'; s++)
-		if (digit_value(*s) >= base || !mul_ok(n, base, &n) ||
-			!add_ok(n, digit_value(*s), &n))
+	for (; *s != '\0'; s++) {
+		int digit = hex_digit(*s);
+
+		if (digit < 0 || (unsigned)digit >= base || !mul_ok(n, base, &n) ||
+			!add_ok(n, (unsigned)digit, &n))
 			return false;
+	}
 	*out = n;
 	return true;
 }

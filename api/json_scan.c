@@ -92,15 +92,13 @@ static bool scan_utf8(struct scan *s)
 /* The four digits of a \u escape. */
 static bool scan_hex(struct scan *s, unsigned *out)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-
 	*out = 0;
 	for (int i = 0; i < 4; i++, s->at++) {
-		const char *digit = peek(s) > 0 ? strchr(digits, peek(s)) : NULL;
+		int digit = hex_digit((char)peek(s)); /* -1 at the end: no digit */
 
-		if (!digit)
+		if (digit < 0)
 			return refuse(s, "a string has a broken \\u escape");
-		*out = *out << 4 | (unsigned)(digit - digits) % 16;
+		*out = *out << 4 | (unsigned)digit;
 	}
 	return true;
 }

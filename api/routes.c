@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/routes.h"
 
+#include <string.h>
+
 #include "api/bodies.h"
 #include "api/cpu_config.h"
 #include "api/handlers.h"
@@ -149,3 +151,11 @@ const struct refusal refusals[] = {
 
 const size_t n_routes = ARRAY_LEN(routes);
 const size_t n_refusals = ARRAY_LEN(refusals);
+
+const char *routes_refusal(const char *resource)
+{
+	for (size_t i = 0; i < n_refusals; i++)
+		if (strcmp(refusals[i].resource, resource) == 0)
+			return refusals[i].why;
+	return NULL;
+}

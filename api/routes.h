@@ -69,4 +69,7 @@ struct refusal {
 extern const struct refusal refusals[];
 extern const size_t n_refusals;
 
+/* Why husk does not have the resource, or NULL. */
+const char *routes_refusal(const char *resource);
+
 #endif

@@ -53,14 +53,9 @@ static int need(const struct line *l, const char *name, const char **out, struct
 
 static int check_id(const char *id, struct err *e)
 {
-	size_t n = strspn(id,
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789-");
-
-	if (n == 0 || n > ID_MAX || id[n] != '\0')
-		return err_bad(
-			e, "id '%s' is not 1 to %d letters, digits or '-'", id, ID_MAX);
-	return 0;
+	return is_instance_id(id)
+		? 0
+		: err_bad(e, "id '%s' is not 1 to 64 letters, digits or '-'", id);
 }
 
 static int read_id(const struct line *l, const char *name, uint32_t *out, struct err *e)

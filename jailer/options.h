@@ -12,7 +12,6 @@
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 
-#define ID_MAX 64
 #define KEEP_FDS_MAX 64
 #define NO_FILE_DEFAULT 2048
 

@@ -81,10 +81,7 @@ static bool is_device_id(const char *id)
 {
 	size_t n = strlen(id);
 
-	return n > 0 && n <= VDEV_ID_MAX &&
-		strspn(id,
-			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-		n;
+	return n > 0 && n <= VDEV_ID_MAX && strspn(id, LETTERS_AND_DIGITS "_") == n;
 }
 
 int config_check_drive(const struct drive_cfg *c, struct err *e)
@@ -98,16 +95,6 @@ int config_check_drive(const struct drive_cfg *c, struct err *e)
 	return 0;
 }
 
-/* The value of a hexadecimal digit, or -1. */
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool config_parse_mac(const char *text, uint8_t mac[6])
 {
 	uint8_t parsed[6];
@@ -115,7 +102,7 @@ bool config_parse_mac(const char *text, uint8_t mac[6])
 	if (strlen(text) != 6 * 3 - 1)
 		return false;
 	for (unsigned i = 0; i < 6; i++, text += 3) {
-		int high = digit(text[0]), low = digit(text[1]);
+		int high = hex_digit(text[0]), low = hex_digit(text[1]);
 
 		if (high < 0 || low < 0 || (i < 5 && text[2] != ':'))
 			return false;
@@ -169,13 +156,7 @@ int config_check_vsock(const struct vsock_cfg *c, struct err *e)
 
 int config_check_instance_id(const char *id, struct err *e)
 {
-	size_t n = strlen(id);
-
-	if (n < 1 || n > 64 ||
-		strspn(id,
-			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") !=
-			n)
-		return err_bad(
-			e, "id '%.80s' is not 1 to 64 letters, digits or '-'", id);
-	return 0;
+	return is_instance_id(id)
+		? 0
+		: err_bad(e, "id '%.80s' is not 1 to 64 letters, digits or '-'", id);
 }

@@ -172,13 +172,22 @@ int machine_set_boot_source(struct machine *m, struct boot_cfg *cfg, struct err 
 	return 0;
 }
 
-/* The drive of that id, or the free place after the last, or NULL when all are taken.
- */
-static struct drive *drive_place(struct machine *m, const char *id)
+struct drive *machine_find_drive(struct machine *m, const char *id)
 {
 	for (unsigned i = 0; i < m->n_drives; i++)
 		if (strcmp(m->drive[i].cfg.drive_id, id) == 0)
 			return &m->drive[i];
+	return NULL;
+}
+
+/* Where a drive of that id goes: the place after the last for a new one, NULL when all
+ * are taken. */
+static struct drive *drive_place(struct machine *m, const char *id)
+{
+	struct drive *d = machine_find_drive(m, id);
+
+	if (d)
+		return d;
 	return m->n_drives < ARRAY_LEN(m->drive) ? &m->drive[m->n_drives] : NULL;
 }
 

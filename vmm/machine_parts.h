@@ -66,6 +66,9 @@ struct machine {
 	struct loop_source end; /* eventfd */
 };
 
+/* The drive of that id, or NULL. */
+struct drive *machine_find_drive(struct machine *m, const char *id);
+
 /* Opens path as the backing of a drive with these settings. */
 MUST_CHECK int drive_open_disk(const struct drive_cfg *cfg, const char *path,
 	struct loop *loop, struct disk **out, struct err *e);

@@ -5,7 +5,6 @@
  * for may want it.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "virtio/devices.h"
 #include "vmm/machine_parts.h"
@@ -74,14 +73,6 @@ void machine_resume(struct machine *m)
 	m->state = MACHINE_RUNNING;
 }
 
-static struct drive *find_drive(struct machine *m, const char *id)
-{
-	for (unsigned i = 0; i < m->n_drives; i++)
-		if (strcmp(m->drive[i].cfg.drive_id, id) == 0)
-			return &m->drive[i];
-	return NULL;
-}
-
 /* Puts path in the place of the drive's file. The setting takes the string over. */
 static int swap_file(struct machine *m, struct drive *d, char **path, struct err *e)
 {
@@ -115,7 +106,7 @@ static int change_limits(struct machine *m, struct drive *d,
 
 int machine_patch_drive(struct machine *m, struct drive_patch *patch, struct err *e)
 {
-	struct drive *d = find_drive(m, patch->drive_id);
+	struct drive *d = machine_find_drive(m, patch->drive_id);
 	int r = 0;
 
 	if (!d)

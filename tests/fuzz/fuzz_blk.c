@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "tests/fuzz/input.h"
 #include "virtio/devices.h"
 #include "virtio/disk_parts.h"
 #include "virtio/mmio.h"
@@ -50,35 +51,6 @@ static bool is_async, is_limited;
 static struct disk *disk_now;
 static struct disk_req *held; /* in flight, the newest first */
 static unsigned n_held;
-
-/* The input, from the front; past its end there are zeroes. At most one take_ in an
- * expression: their order would be the compiler's. */
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static void take(struct input *in, void *out, size_t n)
-{
-	size_t part = MIN(n, in->left);
-
-	memset(out, 0, n);
-	memcpy(out, in->p, part);
-	in->p += part;
-	in->left -= part;
-}
-
-#define TAKE_INT(type)                            \
-	static type take_##type(struct input *in) \
-	{                                         \
-		type v;                           \
-		take(in, &v, sizeof(v));          \
-		return v;                         \
-	}                                         \
-	_Static_assert(1, "")
-TAKE_INT(uint8_t);
-TAKE_INT(uint16_t);
-TAKE_INT(uint32_t);
 
 static void poke(gpa_t at, const void *p, size_t n)
 {
@@ -179,7 +151,7 @@ static void poll_loop(void)
 
 static void bring_up(struct input *in)
 {
-	uint32_t features = take_uint32_t(in);
+	uint32_t features = take_u32(in);
 	uint16_t zero = 0;
 
 	set_reg(VIRTIO_MMIO_STATUS, 0);
@@ -220,19 +192,18 @@ static void set_desc(
 /* A request as a driver makes it, but for the numbers in it. */
 static void request(struct input *in)
 {
-	unsigned first = take_uint8_t(in) % RING_SIZE;
+	unsigned first = take_u8(in) % RING_SIZE;
 	unsigned second = (first + 1) % RING_SIZE, third = (first + 2) % RING_SIZE;
-	struct virtio_blk_outhdr h = { .type = take_uint8_t(in) % 16u };
+	struct virtio_blk_outhdr h = { .type = take_u8(in) % 16u };
 	gpa_t at = REQUESTS + first * 32u, data;
 	uint16_t wr = h.type & 1 ? 0 : VRING_DESC_F_WRITE;
 
-	h.sector = take_uint16_t(in);
-	h.sector <<= take_uint8_t(in) % 64;
+	h.sector = take_u16(in);
+	h.sector <<= take_u8(in) % 64;
 	poke(at, &h, sizeof(h));
-	data = take_uint32_t(in) % (3u * PIECE);
+	data = take_u32(in) % (3u * PIECE);
 	set_desc(first, at, sizeof(h), VRING_DESC_F_NEXT, (uint16_t)second);
-	set_desc(second, data, take_uint16_t(in), wr | VRING_DESC_F_NEXT,
-		(uint16_t)third);
+	set_desc(second, data, take_u16(in), wr | VRING_DESC_F_NEXT, (uint16_t)third);
 	set_desc(third, at + 16, 1, VRING_DESC_F_WRITE, 0);
 	offer((uint16_t)first);
 }
@@ -240,8 +211,8 @@ static void request(struct input *in)
 static void snapshot(struct input *in)
 {
 	struct snap s, l;
-	uint16_t at = take_uint16_t(in);
-	uint8_t xor = take_uint8_t(in);
+	uint16_t at = take_u16(in);
+	uint8_t xor = take_u8(in);
 	int r;
 
 	mmio_pause(t);
@@ -249,7 +220,7 @@ static void snapshot(struct input *in)
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
-	attach(take_uint8_t(in) == 1);
+	attach(take_u8(in) == 1);
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
 	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
@@ -264,8 +235,8 @@ static void snapshot(struct input *in)
 static void access_odd(struct input *in)
 {
 	uint8_t data[8];
-	size_t n = (size_t)1 << (take_uint8_t(in) % 4);
-	uint64_t at = take_uint16_t(in) % (MMIO_BYTES - n + 1);
+	size_t n = (size_t)1 << (take_u8(in) % 4);
+	uint64_t at = take_u16(in) % (MMIO_BYTES - n + 1);
 
 	take(in, data, sizeof(data));
 	if (data[0] & 1)
@@ -277,8 +248,8 @@ static void access_odd(struct input *in)
 static void poke_bytes(struct input *in)
 {
 	uint8_t bytes[32];
-	gpa_t at = take_uint16_t(in) % (3u * PIECE);
-	size_t n = 1u + take_uint8_t(in) % sizeof(bytes);
+	gpa_t at = take_u16(in) % (3u * PIECE);
+	size_t n = 1u + take_u8(in) % sizeof(bytes);
 
 	take(in, bytes, n);
 	poke(at, bytes, n);
@@ -286,22 +257,22 @@ static void poke_bytes(struct input *in)
 
 static void poke_desc(struct input *in)
 {
-	unsigned i = take_uint8_t(in);
-	gpa_t addr = take_uint32_t(in);
+	unsigned i = take_u8(in);
+	gpa_t addr = take_u32(in);
 	uint32_t len;
 	uint8_t flags;
 
-	addr <<= take_uint8_t(in) % 33;
-	len = take_uint32_t(in);
-	flags = take_uint8_t(in);
-	set_desc(i, addr, len, flags, take_uint8_t(in));
+	addr <<= take_u8(in) % 33;
+	len = take_u32(in);
+	flags = take_u8(in);
+	set_desc(i, addr, len, flags, take_u8(in));
 }
 
 static void write_register(struct input *in)
 {
-	uint64_t at = take_uint8_t(in) * 4u;
+	uint64_t at = take_u8(in) * 4u;
 
-	set_reg(at, take_uint32_t(in));
+	set_reg(at, take_u32(in));
 }
 
 /* What only an asynchronous disk's inputs do. */
@@ -309,7 +280,7 @@ static void step_async(struct input *in, uint8_t what)
 {
 	struct limiter_patch p = { true, true, blk_limiter(mmio_vdev(t)) };
 	struct disk *next;
-	uint8_t which = take_uint8_t(in);
+	uint8_t which = take_u8(in);
 
 	if (what < 240 && n_held > 0) {
 		complete(which % n_held, which >= 200);
@@ -330,7 +301,7 @@ static void step_async(struct input *in, uint8_t what)
 
 static void step(struct input *in)
 {
-	uint8_t what = take_uint8_t(in);
+	uint8_t what = take_u8(in);
 
 	if (is_async && what >= 220) {
 		step_async(in, what);
@@ -350,7 +321,7 @@ static void step(struct input *in)
 		poke_desc(in);
 		break;
 	case 4:
-		offer(take_uint8_t(in));
+		offer(take_u8(in));
 		break;
 	case 5:
 		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
@@ -363,7 +334,7 @@ static void step(struct input *in)
 		snapshot(in);
 		break;
 	case 8: /* the file changes behind husk's back */
-		(void)!ftruncate(disk_fd, take_uint16_t(in) % (DISK_BYTES + 1));
+		(void)!ftruncate(disk_fd, take_u16(in) % (DISK_BYTES + 1));
 		break;
 	default:
 		request(in);
@@ -419,7 +390,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	(void)!ftruncate(disk_fd, DISK_BYTES);
 	avail_idx = 0;
 	loaded_garbage = false;
-	how = take_uint8_t(&in);
+	how = take_u8(&in);
 	is_async = how == 2 || how == 3;
 	is_limited = how == 3;
 	attach(how == 1);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tests/fuzz/input.h"
 #include "virtio/devices.h"
 #include "virtio/mmio.h"
 #include "vmm/base/log.h"
@@ -43,35 +44,6 @@ static int wire;
 static uint16_t avail_idx[2];
 static bool loaded_garbage; /* a snapshot that was tampered with */
 static uint8_t frame[FRAME_MAX + 1024];
-
-/* The input, from the front; past its end there are zeroes. At most one take_ in an
- * expression: their order would be the compiler's. */
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static void take(struct input *in, void *out, size_t n)
-{
-	size_t part = MIN(n, in->left);
-
-	memset(out, 0, n);
-	memcpy(out, in->p, part);
-	in->p += part;
-	in->left -= part;
-}
-
-#define TAKE_INT(type)                            \
-	static type take_##type(struct input *in) \
-	{                                         \
-		type v;                           \
-		take(in, &v, sizeof(v));          \
-		return v;                         \
-	}                                         \
-	_Static_assert(1, "")
-TAKE_INT(uint8_t);
-TAKE_INT(uint16_t);
-TAKE_INT(uint32_t);
 
 static void poke(gpa_t at, const void *p, size_t n)
 {
@@ -138,7 +110,7 @@ static void set_queue(unsigned q)
 
 static void bring_up(struct input *in)
 {
-	uint32_t features = take_uint32_t(in);
+	uint32_t features = take_u32(in);
 
 	set_reg(VIRTIO_MMIO_STATUS, 0);
 	set_reg(VIRTIO_MMIO_STATUS, 1);
@@ -175,10 +147,10 @@ static void set_desc(
 /* A buffer for reception, of one or two spans. */
 static void post_buffer(struct input *in)
 {
-	unsigned first = take_uint8_t(in) % RING_SIZE, second = (first + 1) % RING_SIZE;
-	gpa_t at = 0x10000u + take_uint16_t(in);
-	uint32_t len = take_uint16_t(in);
-	uint8_t part = take_uint8_t(in);
+	unsigned first = take_u8(in) % RING_SIZE, second = (first + 1) % RING_SIZE;
+	gpa_t at = 0x10000u + take_u16(in);
+	uint32_t len = take_u16(in);
+	uint8_t part = take_u8(in);
 
 	if (part == 0 || part >= len) {
 		set_desc(0, first, at, len, VRING_DESC_F_WRITE, 0);
@@ -193,25 +165,25 @@ static void post_buffer(struct input *in)
 /* A frame as a driver posts it, but for the numbers in it. */
 static void post_frame(struct input *in)
 {
-	unsigned first = take_uint8_t(in) % RING_SIZE, second = (first + 1) % RING_SIZE;
+	unsigned first = take_u8(in) % RING_SIZE, second = (first + 1) % RING_SIZE;
 	gpa_t at = HEADERS + first * 16u;
 	struct virtio_net_hdr_v1 h;
 	uint32_t len;
 
 	take(in, &h, 10);
 	poke(at, &h, sizeof(h));
-	len = take_uint16_t(in);
-	len += take_uint8_t(in);
+	len = take_u16(in);
+	len += take_u8(in);
 	set_desc(1, first, at, sizeof(h), VRING_DESC_F_NEXT, (uint16_t)second);
-	set_desc(1, second, 0x10000u + take_uint16_t(in), len, 0, 0);
+	set_desc(1, second, 0x10000u + take_u16(in), len, 0, 0);
 	offer(1, (uint16_t)first);
 }
 
 static void send_wire(struct input *in)
 {
-	size_t len = take_uint16_t(in);
+	size_t len = take_u16(in);
 
-	len += take_uint16_t(in) % 1024;
+	len += take_u16(in) % 1024;
 	memset(frame, 0, 12);
 	take(in, frame, 2); /* flags, segmentation */
 	(void)!send(wire, frame, MIN(len, sizeof(frame)), 0);
@@ -244,8 +216,8 @@ static void take_wire(void)
 static void snapshot(struct input *in)
 {
 	struct snap s, l;
-	uint16_t at = take_uint16_t(in);
-	uint8_t xor = take_uint8_t(in);
+	uint16_t at = take_u16(in);
+	uint8_t xor = take_u8(in);
 	int r;
 
 	mmio_pause(t);
@@ -253,7 +225,7 @@ static void snapshot(struct input *in)
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
-	attach(take_uint8_t(in));
+	attach(take_u8(in));
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
 	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
@@ -290,8 +262,8 @@ static void pause_resume(void)
 static void poke_bytes(struct input *in)
 {
 	uint8_t bytes[32];
-	gpa_t at = take_uint32_t(in) % (3u * PIECE);
-	size_t n = 1u + take_uint8_t(in) % sizeof(bytes);
+	gpa_t at = take_u32(in) % (3u * PIECE);
+	size_t n = 1u + take_u8(in) % sizeof(bytes);
 
 	take(in, bytes, n);
 	poke(at, bytes, n);
@@ -299,24 +271,24 @@ static void poke_bytes(struct input *in)
 
 static void poke_desc(struct input *in)
 {
-	unsigned q = take_uint8_t(in) & 1, i = take_uint8_t(in);
-	gpa_t addr = take_uint32_t(in);
+	unsigned q = take_u8(in) & 1, i = take_u8(in);
+	gpa_t addr = take_u32(in);
 	uint32_t len;
 	uint8_t flags;
 
-	addr <<= take_uint8_t(in) % 33;
-	len = take_uint32_t(in);
-	flags = take_uint8_t(in);
-	set_desc(q, i, addr, len, flags, take_uint8_t(in));
+	addr <<= take_u8(in) % 33;
+	len = take_u32(in);
+	flags = take_u8(in);
+	set_desc(q, i, addr, len, flags, take_u8(in));
 }
 
 static void patch_limits(struct input *in)
 {
 	struct limiter_patch p = { .has_ops = true };
-	uint8_t which = take_uint8_t(in);
+	uint8_t which = take_u8(in);
 	int r;
 
-	p.to.ops.size = take_uint8_t(in);
+	p.to.ops.size = take_u8(in);
 	p.to.ops.refill_time = UINT32_MAX;
 	r = net_patch_limiters(
 		mmio_vdev(t), which & 1 ? &p : NULL, which & 2 ? &p : NULL, NULL);
@@ -326,13 +298,13 @@ static void patch_limits(struct input *in)
 
 static void step(struct input *in)
 {
-	uint8_t what = take_uint8_t(in), q;
+	uint8_t what = take_u8(in), q;
 	uint64_t at;
 
 	switch (what % 13) {
 	case 0:
-		at = take_uint8_t(in) * 4u;
-		set_reg(at, take_uint32_t(in));
+		at = take_u8(in) * 4u;
+		set_reg(at, take_u32(in));
 		break;
 	case 1:
 		poke_bytes(in);
@@ -341,11 +313,11 @@ static void step(struct input *in)
 		poke_desc(in);
 		break;
 	case 3:
-		q = take_uint8_t(in);
+		q = take_u8(in);
 		offer(q & 1, q >> 1);
 		break;
 	case 4:
-		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, take_uint8_t(in) & 1);
+		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, take_u8(in) & 1);
 		poll_loop();
 		break;
 	case 5:
@@ -406,7 +378,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	poke(2 * PIECE, zero, sizeof(zero));
 	avail_idx[0] = avail_idx[1] = 0;
 	loaded_garbage = false;
-	attach(take_uint8_t(&in));
+	attach(take_u8(&in));
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++)
 		step(&in);
 	for (unsigned i = 0; i < 4; i++) {

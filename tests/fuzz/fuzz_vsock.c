@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/fuzz/input.h"
 #include "virtio/devices.h"
 #include "virtio/mmio.h"
 #include "vmm/base/log.h"
@@ -48,38 +49,6 @@ static char path[64];
 static uint16_t avail_idx[QUEUES];
 static int client[CLIENTS], server;
 static bool loaded_garbage, rings_are_garbage;
-
-/* The input, from the front; past its end there are zeroes. */
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static void take(struct input *in, void *out, size_t n)
-{
-	size_t part = MIN(n, in->left);
-
-	memset(out, 0, n);
-	memcpy(out, in->p, part);
-	in->p += part;
-	in->left -= part;
-}
-
-static uint8_t take_u8(struct input *in)
-{
-	uint8_t v;
-
-	take(in, &v, sizeof(v));
-	return v;
-}
-
-static uint32_t take_u32(struct input *in)
-{
-	uint32_t v;
-
-	take(in, &v, sizeof(v));
-	return v;
-}
 
 static void poke(gpa_t at, const void *p, size_t n)
 {

@@ -76,6 +76,22 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 	return round_down(n + unit - 1, unit);
 }
 
+#define LETTERS_AND_DIGITS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* An instance's id, of husk and its jailer: 1 to 64 letters, digits or '-'. */
+bool is_instance_id(const char *id);
+
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* Microseconds of CLOCK_MONOTONIC, and of CPU time that the process has used. */
 uint64_t clock_us(void);
 uint64_t cpu_us(void);
