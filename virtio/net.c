@@ -156,6 +156,7 @@ static int kick_rx(struct net *n)
 static int kick_tx(struct net *n)
 {
 	n->stats.tx_queue_event_count++;
+	loop_note_kick(n->loop);
 	if (!n->tx.on)
 		net_tx_start(n);
 	return run_tx(n);

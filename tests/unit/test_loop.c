@@ -7,10 +7,12 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_file.h"
 
@@ -276,6 +278,61 @@ Test(loop, takes_a_signal_for_no_event)
 	cr_assert_eq(sigaction(SIGALRM, &act, NULL), 0);
 	cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
 	cr_assert_eq(loop_poll(loop, -1), 0);
+}
+
+static void note_kicks(unsigned n, useconds_t pause_us)
+{
+	while (n-- > 0) {
+		loop_note_kick(loop);
+		if (pause_us > 0)
+			usleep(pause_us);
+	}
+}
+
+/* Kicks until they were many; a busy machine may make few of some. */
+static void flood(void)
+{
+	for (int i = 0; i < 1000 && sched_getscheduler(0) != SCHED_BATCH; i++)
+		note_kicks(64, 0);
+	cr_assert_eq(sched_getscheduler(0), SCHED_BATCH);
+}
+
+Test(loop, lets_others_run_on_while_many_kicks_come)
+{
+	flood();
+}
+
+Test(loop, takes_its_turn_again_when_the_kicks_end)
+{
+	flood();
+	toy[0].then = drain;
+	watch(&toy[0]);
+	usleep(150 * 1000);
+	poll_once();
+	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+	flood();
+}
+
+Test(loop, takes_its_turn_again_when_the_kicks_grow_few)
+{
+	flood();
+	note_kicks(64, 2500);
+	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+}
+
+Test(loop, takes_its_turn_while_few_kicks_come)
+{
+	note_kicks(128, 1000);
+	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+}
+
+Test(loop, leaves_a_policy_that_it_did_not_choose)
+{
+	const struct sched_param none = { 0 };
+
+	cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+	note_kicks(6400, 0);
+	cr_assert_eq(sched_getscheduler(0), SCHED_IDLE);
 }
 
 Test(loop, closes_what_it_opened)

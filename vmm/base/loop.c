@@ -2,10 +2,17 @@
 #include "vmm/base/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-enum { LOOP_BATCH = 16 };
+enum {
+	LOOP_BATCH = 16,
+	/* So many kicks in less than BUSY_US are many; in more than CALM_US no more. */
+	KICKS = 64,
+	BUSY_US = 32 * 1000,
+	CALM_US = 128 * 1000,
+};
 
 struct loop {
 	pthread_mutex_t *lock;
@@ -15,6 +22,11 @@ struct loop {
 	 */
 	struct epoll_event batch[LOOP_BATCH];
 	int n, at;
+	struct {
+		unsigned n;
+		uint64_t since_us; /* of the first of the n */
+		bool batch; /* the policy is SCHED_BATCH */
+	} kicks;
 };
 
 int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e)
@@ -72,6 +84,40 @@ void loop_remove(struct loop *l, struct loop_source *s)
 			l->batch[i].data.ptr = NULL;
 }
 
+/* Not for a thread that was given another policy. Fails without harm. */
+static void set_batch(struct loop *l, bool on)
+{
+	const struct sched_param none = { 0 };
+
+	if (l->kicks.batch == on ||
+		sched_getscheduler(0) != (on ? SCHED_OTHER : SCHED_BATCH))
+		return;
+	if (sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none) == 0)
+		l->kicks.batch = on;
+}
+
+void loop_note_kick(struct loop *l)
+{
+	uint64_t now_us, took_us;
+
+	if (++l->kicks.n < KICKS)
+		return;
+	now_us = clock_us();
+	took_us = now_us - l->kicks.since_us;
+	l->kicks.n = 0;
+	l->kicks.since_us = now_us;
+	if (took_us < BUSY_US)
+		set_batch(l, true);
+	else if (took_us > CALM_US)
+		set_batch(l, false);
+}
+
+static void calm_down(struct loop *l)
+{
+	if (l->kicks.batch && clock_us() - l->kicks.since_us > CALM_US)
+		set_batch(l, false);
+}
+
 static void serve(struct loop *l)
 {
 	struct loop_source *s;
@@ -96,6 +142,7 @@ int loop_poll(struct loop *l, int timeout_ms)
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
+	calm_down(l);
 	l->n = n;
 	l->at = 0;
 	while (l->at < l->n && !l->stopping)

@@ -48,6 +48,13 @@ MUST_CHECK int loop_poll(struct loop *l, int timeout_ms);
 /* Serves until loop_stop. 0 or -errno. */
 MUST_CHECK int loop_run(struct loop *l);
 
+/* Says that an event came that is served as well a little later, together with those
+ * that follow it, such as a kick of a network's queue. While many come, the loop's
+ * thread no longer takes the processor from whoever runs when it wakes (SCHED_BATCH):
+ * where it shares one with a vCPU, a turn then serves what the guest made of its time
+ * slice, with one interrupt, and not frame by frame. */
+void loop_note_kick(struct loop *l);
+
 /* Makes loop_run return after the callback under way. From a callback. */
 void loop_stop(struct loop *l);
 
