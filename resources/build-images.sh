@@ -32,7 +32,9 @@ stamp_of_inputs() {
 
 build_init() {
 	say "compiling init"
+	# musl comes without the kernel's headers
 	musl-gcc -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wconversion -Os -static -s \
+		-idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
 		-ffunction-sections -fdata-sections -Wl,--gc-sections \
 		-o "$work/init" "$here/init/init.c"
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,8 +22,10 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define BOOT_TIMER_GPA 0xc0000000 /* the monitor's device page */
@@ -188,13 +191,62 @@ static char **choose_program(char **argv, bool console)
 	return args;
 }
 
-static pid_t start(char **program)
+static int listen_on_vsock(unsigned port)
+{
+	struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port
+	};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+		listen(fd, 1) == 0)
+		return fd;
+	dprintf(2, "husk guest: cannot listen on vsock port %u: %s\n", port,
+		strerror(errno));
+	close(fd);
+	return -1;
+}
+
+/* VSOCK_PORT=N on the command line: waits for a connection to that port, which becomes
+ * the program's input and output. -1 if there is none to be had. */
+static int accept_on_vsock(void)
+{
+	const char *port = getenv("VSOCK_PORT");
+	int fd = port ? listen_on_vsock((unsigned)strtoul(port, NULL, 10)) : -1;
+	int connection;
+
+	if (fd < 0)
+		return -1;
+	connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	close(fd);
+	return connection;
+}
+
+/* A reset loses what has not left yet: says that no more comes, and waits a second at
+ * most for the other side to have it all and to close. */
+static void finish(int connection)
+{
+	struct timeval second = { .tv_sec = 1 };
+	char rest[64];
+
+	shutdown(connection, SHUT_WR);
+	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	while (read(connection, rest, sizeof(rest)) > 0)
+		;
+}
+
+/* connection: its input and output; -1: those of init. */
+static pid_t start(char **program, int connection)
 {
 	pid_t pid = fork();
 
 	if (pid != 0)
 		return pid;
 	setsid();
+	if (connection >= 0) {
+		dup2(connection, 0);
+		dup2(connection, 1);
+	}
 	/* Job control for the shell only: when the leader of a terminal's session ends,
 	 * the kernel drops what that terminal has not sent yet. */
 	if (program[0] == shell)
@@ -230,6 +282,7 @@ static void reset_machine(void)
 {
 	kill(-1, SIGKILL);
 	sync();
+	tcdrain(1);
 	/* A clean journal: the next boot of this disk has nothing to replay. */
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	reboot(RB_AUTOBOOT);
@@ -239,6 +292,7 @@ int main(int argc, char **argv)
 {
 	char **program;
 	bool console;
+	int connection;
 
 	report_boot();
 	mount_all();
@@ -246,12 +300,16 @@ int main(int argc, char **argv)
 	bring_up_lo();
 	greet();
 	program = choose_program(argv + (argc > 0), console);
-	if (program)
-		wait_for(start(program));
-	else
+	if (program) {
+		connection = accept_on_vsock();
+		wait_for(start(program, connection));
+		if (connection >= 0)
+			finish(connection);
+	} else {
 		/* Nothing to run: an idle guest, until the monitor ends it. */
 		for (;;)
 			pause();
+	}
 	reset_machine();
 	return 1;
 }
