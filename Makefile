@@ -19,10 +19,11 @@ warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -W
 # Small, but for the data path and what copies guest memory.
 opt_release = $(if $(filter virtio/% vmm/core/%,$<),-O2,-Os)
 mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
-	-fstack-protector-strong -ftrivial-auto-var-init=zero
+	-fstack-protector-strong -ftrivial-auto-var-init=zero -fno-asynchronous-unwind-tables
 mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
-link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
+link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \
+	-Wl,--no-eh-frame-hdr,-T,resources/release.ld
 # Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.
 link_tests_release := -pie
 link_tests_asan := -fsanitize=address,undefined -pie
@@ -53,11 +54,12 @@ all: $(B)/husk $(B)/husk-jailer ## build husk and its jailer
 .DELETE_ON_ERROR:
 .PRECIOUS: $(B)/%.o $(B)/%.a build/guest/%.elf
 
+$(B)/husk $(B)/husk-jailer: resources/release.ld
 $(B)/husk: $(B)/vmm/main.o $(libs_api)
 $(B)/husk-jailer: $(B)/jailer/main.o $(libs_jailer)
 $(B)/husk $(B)/husk-jailer:
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ $(ldlibs) $(LDFLAGS)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $(filter-out %.ld,$^) $(ldlibs) $(LDFLAGS)
 	$(Q)$(if $(filter release,$(MODE)),cp $@ $@.debug && strip $@,true)
 
 $(foreach l,$(layers) jailer,$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
