@@ -225,16 +225,22 @@ int blk_set_disk(struct vdev *v, struct disk *disk)
 	return 0;
 }
 
-int blk_patch_limiter(struct vdev *v, const struct limiter_patch *p, struct err *e)
+int blk_prepare_limiter(struct vdev *v, const struct limiter_patch *p, struct err *e)
 {
 	struct blk *b = blk_of(v);
-	int r = limiter_patch(b->limiter, p, e);
+	int r = limiter_prepare(b->limiter, p, e);
 
 	if (r < 0)
 		b->stats.update_fails++;
-	else
-		b->stats.update_count++;
 	return r;
+}
+
+void blk_patch_limiter(struct vdev *v, const struct limiter_patch *p)
+{
+	struct blk *b = blk_of(v);
+
+	limiter_patch(b->limiter, p);
+	b->stats.update_count++;
 }
 
 struct limiter_cfg blk_limiter(const struct vdev *v)

@@ -20,7 +20,7 @@ MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
 	struct loop *loop, const struct limiter_cfg *limits, struct vdev **out,
 	struct err *e);
 
-/* For the four below: v is a block device that a transport has, on the loop's thread
+/* For the five below: v is a block device that a transport has, on the loop's thread
  * with the device lock held.
  *
  * Puts another disk in the place of the old one, which is drained and closed: the
@@ -29,9 +29,11 @@ MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
  * stays. */
 MUST_CHECK int blk_set_disk(struct vdev *v, struct disk *disk);
 
-/* Merges a change of the limits; -errno with text. */
-MUST_CHECK int blk_patch_limiter(
+/* Makes what a change of the limits needs: -errno with text, and nothing has changed;
+ * then merges it. */
+MUST_CHECK int blk_prepare_limiter(
 	struct vdev *v, const struct limiter_patch *p, struct err *e);
+void blk_patch_limiter(struct vdev *v, const struct limiter_patch *p);
 struct limiter_cfg blk_limiter(const struct vdev *v);
 
 /* What a device counted since its creation, in the names of the metrics
@@ -85,8 +87,8 @@ MUST_CHECK int net_create(const char *id, struct tap *tap, const struct net_opts
 /* Borrowed; v is a network device, here and below. */
 struct net_stats *net_stats(struct vdev *v);
 
-/* Merges changes of the limits; NULL: none. On failure (-errno with text: no timer) rx
- * may have changed. */
+/* Merges changes of the limits, both or, on failure (-errno with text), neither; NULL:
+ * none. */
 MUST_CHECK int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx,
 	const struct limiter_patch *tx, struct err *e);
 

@@ -5,6 +5,7 @@
  */
 #include "virtio/limiter.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -108,9 +109,10 @@ int limiter_create(struct loop *loop, const struct limiter_cfg *cfg,
 	l->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = l };
 	l->ready = ready;
 	l->self = self;
-	r = limiter_patch(l, &all, e);
+	r = limiter_prepare(l, &all, e);
 	if (r < 0)
 		return r;
+	limiter_patch(l, &all);
 	*out = TAKE(l);
 	return 0;
 }
@@ -145,16 +147,20 @@ bool limiter_take(struct limiter *l, uint64_t bytes)
 	return true;
 }
 
-int limiter_patch(struct limiter *l, const struct limiter_patch *p, struct err *e)
+int limiter_prepare(struct limiter *l, const struct limiter_patch *p, struct err *e)
 {
-	uint64_t now = now_ns();
 	int r = 0;
 
 	if ((p->has_bandwidth && bucket_is_limit(&p->to.bandwidth)) ||
 		(p->has_ops && bucket_is_limit(&p->to.ops)))
 		r = open_timer(l);
-	if (r < 0)
-		return err_code(e, r, "timer of a rate limiter");
+	return r < 0 ? err_code(e, r, "timer of a rate limiter") : 0;
+}
+
+void limiter_patch(struct limiter *l, const struct limiter_patch *p)
+{
+	uint64_t now = now_ns();
+
 	if (p->has_bandwidth) {
 		l->now.cfg.bandwidth = p->to.bandwidth;
 		bucket_init(&l->now.bytes, &l->now.cfg.bandwidth, now);
@@ -164,9 +170,9 @@ int limiter_patch(struct limiter *l, const struct limiter_patch *p, struct err *
 		bucket_init(&l->now.ops, &l->now.cfg.ops, now);
 	}
 	l->has_limits = has_limits(&l->now);
+	assert(!l->has_limits || l->timer.fd >= 0);
 	if (l->waiting) /* what it waited for is no more: by the loop, not from here */
 		wait_until(l, now);
-	return 0;
 }
 
 struct limiter_cfg limiter_cfg(const struct limiter *l)

@@ -38,9 +38,12 @@ DEFINE_AUTO(struct limiter *, limiter_destroy);
  */
 MUST_CHECK bool limiter_take(struct limiter *l, uint64_t bytes);
 
-/* Merges a change, with new full buckets; a waiting request is told to try again. */
-MUST_CHECK int limiter_patch(
+/* Makes what a change needs, without making the change. -errno with text. */
+MUST_CHECK int limiter_prepare(
 	struct limiter *l, const struct limiter_patch *p, struct err *e);
+/* Merges a change that was prepared, with new full buckets; a waiting request is told
+ * to try again. */
+void limiter_patch(struct limiter *l, const struct limiter_patch *p);
 
 /* What is in force now, with the bursts as configured; for GET /vm/config. */
 struct limiter_cfg limiter_cfg(const struct limiter *l);

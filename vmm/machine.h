@@ -77,11 +77,11 @@ void machine_resume(struct machine *m);
 
 /* Changes of a started machine, running or paused. Not with the device lock held. */
 
-/* Opens the drive's file anew, or another one as its path says, and tells the guest; on
- * failure the drive stays as it was. */
+/* Opens the drive's file anew, or another one as its path says, and tells the guest;
+ * changes its rate limits. On failure the drive stays as it was, all of it. */
 MUST_CHECK int machine_patch_drive(
 	struct machine *m, struct drive_patch *patch, struct err *e);
-/* Changes the rate limits of an interface. */
+/* Changes the rate limits of an interface, both or, on failure, neither. */
 MUST_CHECK int machine_patch_net(
 	struct machine *m, struct net_patch *patch, struct err *e);
 /* Types Ctrl, Alt and Del. -EBUSY with text while the guest has not read what was typed

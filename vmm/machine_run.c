@@ -73,40 +73,37 @@ void machine_resume(struct machine *m)
 	m->state = MACHINE_RUNNING;
 }
 
-/* Puts path in the place of the drive's file. The setting takes the string over. */
-static int swap_file(struct machine *m, struct drive *d, char **path, struct err *e)
+/* Makes a change whose file, if it has one, is open: all of it or, on failure, nothing.
+ * The setting takes the path over; disk is taken over in any case. */
+static int change_drive(
+	struct drive *d, struct drive_patch *patch, struct disk *disk, struct err *e)
 {
-	struct disk *disk;
+	AUTO(disk_close) struct disk *owned = disk;
 	char *old = d->cfg.path_on_host;
-	int r = drive_open_disk(&d->cfg, *path, m->env.loop, &disk, e);
+	int r = 0;
 
+	if (patch->has_rate_limiter)
+		r = blk_prepare_limiter(d->dev, &patch->rate_limiter, e);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(m->env.lock);
-	r = blk_set_disk(d->dev, disk);
-	pthread_mutex_unlock(m->env.lock);
-	if (r < 0)
-		return err_code(e, r, "'%s'", *path);
-	d->cfg.path_on_host = *path;
-	*path = old;
+	if (owned) {
+		r = blk_set_disk(d->dev, TAKE(owned));
+		if (r < 0)
+			return err_code(e, r, "'%s'", patch->path_on_host);
+		d->cfg.path_on_host = patch->path_on_host;
+		patch->path_on_host = old;
+	}
+	if (patch->has_rate_limiter) {
+		blk_patch_limiter(d->dev, &patch->rate_limiter);
+		d->cfg.rate_limiter = blk_limiter(d->dev);
+	}
 	return 0;
-}
-
-static int change_limits(struct machine *m, struct drive *d,
-	const struct limiter_patch *limits, struct err *e)
-{
-	int r;
-
-	pthread_mutex_lock(m->env.lock);
-	r = blk_patch_limiter(d->dev, limits, e);
-	d->cfg.rate_limiter = blk_limiter(d->dev);
-	pthread_mutex_unlock(m->env.lock);
-	return r;
 }
 
 int machine_patch_drive(struct machine *m, struct drive_patch *patch, struct err *e)
 {
 	struct drive *d = machine_find_drive(m, patch->drive_id);
+	struct disk *disk = NULL;
 	int r = 0;
 
 	if (!d)
@@ -115,9 +112,13 @@ int machine_patch_drive(struct machine *m, struct drive_patch *patch, struct err
 		return err_bad(
 			e, "drive '%s': nothing to change is given", patch->drive_id);
 	if (patch->path_on_host)
-		r = swap_file(m, d, &patch->path_on_host, e);
-	if (r == 0 && patch->has_rate_limiter)
-		r = change_limits(m, d, &patch->rate_limiter, e);
+		r = drive_open_disk(
+			&d->cfg, patch->path_on_host, m->env.loop, &disk, e);
+	if (r == 0) {
+		pthread_mutex_lock(m->env.lock);
+		r = change_drive(d, patch, disk, e);
+		pthread_mutex_unlock(m->env.lock);
+	}
 	return r < 0 ? err_add(e, r, "drive '%s'", patch->drive_id) : 0;
 }
 

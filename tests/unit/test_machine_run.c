@@ -9,10 +9,13 @@
 #include <linux/virtio_blk.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "tests/unit/fake_file.h"
 #include "tests/unit/fake_kernel.h"
 #include "tests/unit/fake_machine.h"
+#include "virtio/devices.h"
 #include "vmm/base/log.h"
 #include "vmm/machine_parts.h"
 
@@ -23,6 +26,19 @@ static struct machine *machine;
 static struct fake_file disk, other;
 static struct err e;
 static unsigned n_ended;
+
+static unsigned n_timers; /* that the host still has; at first no end of them */
+
+/* In the C library's place. */
+int timerfd_create(int clock, int flags)
+{
+	if (n_timers == 1) {
+		errno = EMFILE;
+		return -1;
+	}
+	n_timers -= n_timers > 0;
+	return (int)syscall(SYS_timerfd_create, clock, flags);
+}
 
 static void on_ended(void *self)
 {
@@ -174,6 +190,70 @@ Test(machine_run, closes_the_file_that_a_drive_had)
 		cr_expect_eq(capacity(), i % 2 ? 2 : 8);
 	}
 	cr_expect_eq(fake_open_fds(), fds);
+}
+
+/* --- limits --- */
+
+static const struct limiter_patch slow = { true, true,
+	{ .bandwidth = { 1000, 0, 100 }, .ops = { 10, 0, 100 } } };
+
+static int patch_all(const char *path)
+{
+	struct drive_patch p = { .drive_id = strdup("a"),
+		.path_on_host = strdup(path),
+		.has_rate_limiter = true,
+		.rate_limiter = slow };
+	int r = machine_patch_drive(machine, &p, &e);
+
+	drive_patch_fini(&p);
+	return r;
+}
+
+Test(machine_run, changes_file_and_limits_of_a_drive_or_nothing)
+{
+	const struct drive_cfg *now;
+	unsigned fds;
+
+	start_with_a_drive();
+	now = machine_drive(machine, 0);
+	fds = fake_open_fds();
+	n_timers = 1;
+	cr_expect_eq(patch_all(other.path), -EMFILE);
+	cr_expect(strstr(e.text, "drive 'a': timer"), "%s", e.text);
+	n_timers = 0;
+	cr_expect_eq(patch_all("/nonexistent/d"), -ENOENT);
+	cr_expect_eq(capacity(), 2);
+	cr_expect_str_eq(now->path_on_host, disk.path);
+	cr_expect_eq(now->rate_limiter.ops.size, 0);
+	cr_expect_eq(blk_limiter(machine->drive[0].dev).ops.size, 0);
+	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 0);
+	cr_expect_eq(fake_open_fds(), fds);
+	cr_expect_eq(patch_all(other.path), 0, "%s", e.text);
+	cr_expect_eq(capacity(), 8);
+	cr_expect_str_eq(now->path_on_host, other.path);
+	cr_expect_eq(now->rate_limiter.ops.size, 10);
+	cr_expect_eq(blk_limiter(machine->drive[0].dev).bandwidth.size, 1000);
+}
+
+Test(machine_run, changes_both_limits_of_an_interface_or_none)
+{
+	struct net_patch p = { .iface_id = strdup("eth0"), .rx = slow, .tx = slow };
+	const struct net_cfg *now;
+
+	fake_machine_add_nic(machine, "eth0");
+	fake_machine_enter(machine, MACHINE_RUNNING);
+	now = machine_net(machine, 0);
+	n_timers = 2; /* one, that is */
+	cr_expect_eq(machine_patch_net(machine, &p, &e), -EMFILE);
+	cr_expect(strstr(e.text, "interface 'eth0': timer"), "%s", e.text);
+	cr_expect_eq(now->rx.ops.size, 0);
+	cr_expect_eq(net_rx_limiter(machine->nic[0].dev).ops.size, 0);
+	cr_expect_eq(net_tx_limiter(machine->nic[0].dev).ops.size, 0);
+	n_timers = 0;
+	cr_expect_eq(machine_patch_net(machine, &p, &e), 0, "%s", e.text);
+	cr_expect_eq(now->rx.ops.size, 10);
+	cr_expect_eq(now->tx.bandwidth.size, 1000);
+	net_patch_fini(&p);
 }
 
 /* --- pause and keys --- */
