@@ -219,6 +219,10 @@ static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 	return write_zeroes(d, at, len);
 }
 
+/* No mode discards on a block device: FALLOC_FL_PUNCH_HOLE writes zeroes there, by
+ * which many give no space back, and io_uring has a command like BLKDISCARD from
+ * Linux 6.12 on only. So a discard on one is done at once, on the loop. It is rare
+ * (fstrim), and a range is no longer than the device lets a guest ask for. */
 int disk_range_mode(const struct disk *d, const struct disk_req *req)
 {
 	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block

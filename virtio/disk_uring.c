@@ -26,7 +26,7 @@ struct uring {
 	struct disk_req *first, **last, *unposted;
 	unsigned n_posted;
 	unsigned n_inside; /* taken by the kernel, not yet completed */
-	bool broken; /* the kernel takes no more: all is served here */
+	bool broken; /* the kernel takes no more, ever: all is served here */
 
 	struct disk_req *flushes, **last_flush; /* that wait for changes before them */
 	unsigned n_changes; /* submitted and not done */
@@ -173,6 +173,21 @@ static void serve_here(struct uring *u)
 	}
 }
 
+/* The kernel may take the same later: it is out of memory, or was interrupted. */
+static bool is_passing(int r)
+{
+	return r == 0 || r == -EAGAIN || r == -EBUSY || r == -ENOMEM || r == -EINTR;
+}
+
+/* Takes back what is posted. The kernel looks at the ring in io_uring_submit only; a
+ * submission that failed has told it of all that is posted. */
+static void take_back(struct uring *u)
+{
+	struct io_uring_sq *sq = &u->ring.sq;
+
+	sq->sqe_head = sq->sqe_tail = *sq->khead;
+}
+
 /* Hands the kernel what is in line. After it the line is empty, or there is something
  * inside whose completion will come. */
 static void start(struct uring *u)
@@ -189,11 +204,12 @@ static void start(struct uring *u)
 		}
 		if (r > 0)
 			continue;
-		/* out of memory for now: the next completion tries again */
-		if ((r == -EAGAIN || r == -EBUSY || r == -ENOMEM) && u->n_inside > 0)
-			return;
-		u->broken = true; /* what is posted stays there for good */
-		break;
+		if (is_passing(r) && u->n_inside > 0)
+			return; /* the next completion tries again */
+		/* nothing will come that could: these are served here */
+		u->broken = !is_passing(r);
+		take_back(u);
+		serve_here(u);
 	}
 	if (u->broken)
 		serve_here(u);

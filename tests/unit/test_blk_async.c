@@ -562,11 +562,13 @@ Test(blk_async, is_told_of_new_limits_while_it_waits)
 		(void)post(VIRTIO_BLK_T_IN, i, 512, 0xff);
 	kick();
 	cr_assert_eq(fake_used_idx(&drv), 2);
-	cr_assert_eq(blk_patch_limiter(mmio_vdev(t), &p, NULL), 0);
+	cr_assert_eq(blk_prepare_limiter(mmio_vdev(t), &p, NULL), 0);
+	blk_patch_limiter(mmio_vdev(t), &p);
 	cr_assert_eq(blk_limiter(mmio_vdev(t)).ops.size, 5);
 	wait_used(7);
 	p.to.ops.size = 0;
-	cr_assert_eq(blk_patch_limiter(mmio_vdev(t), &p, NULL), 0);
+	cr_assert_eq(blk_prepare_limiter(mmio_vdev(t), &p, NULL), 0);
+	blk_patch_limiter(mmio_vdev(t), &p);
 	wait_used(9);
 	cr_assert_eq(stats()->update_count, 2);
 }

@@ -6,12 +6,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "tests/unit/fake_file.h"
 #include "virtio/disk.h"
@@ -314,6 +318,88 @@ Test(disk_async, serves_at_once_when_the_ring_is_lost)
 	cr_assert_eq(wait_for(transfer(2, DISK_READ, 0, back, 512)), 0);
 	cr_assert_str_eq(back, "lost");
 	close(null);
+}
+
+/* From now on the kernel fails to take exactly three requests, and takes others. */
+static void refuse_three(int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_LEN(code), code };
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+/* The ring is in use: only from there completions come by the loop. */
+static void expect_ring_in_use(void)
+{
+	n_batches = 0;
+	for (unsigned i = 0; i < 200 && n_batches == 0; i++)
+		cr_assert_eq(wait_for(change(9, DISK_DISCARD, 65536, 4096)), 0);
+	cr_expect_gt(n_batches, 0);
+}
+
+static void check_refused(int error)
+{
+	char sectors[3][512] = { "one", "two", "three" }, back[512];
+
+	refuse_three(error);
+	for (unsigned i = 0; i < 3; i++)
+		(void)transfer(i, DISK_WRITE, i * 512, sectors[i], 512);
+	disk_kick(d);
+	cr_expect_eq(n_done, 3, "nothing stalls");
+	memset(sectors, 'x', sizeof(sectors));
+	cr_assert_eq(wait_for(transfer(3, DISK_READ, 512, back, 512)), 0);
+	cr_expect_str_eq(back, "two");
+	expect_ring_in_use();
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(ios[i].n_done, 1, "%u: %u", i, ios[i].n_done);
+}
+
+Test(disk_async, serves_at_once_what_the_kernel_has_no_memory_for)
+{
+	check_refused(EAGAIN);
+}
+
+Test(disk_async, serves_at_once_what_the_kernel_has_no_memory_for_at_all)
+{
+	check_refused(ENOMEM);
+}
+
+Test(disk_async, survives_interrupted_submissions)
+{
+	check_refused(EINTR);
+}
+
+Test(disk_async, tries_again_with_the_next_completion)
+{
+	char sectors[3][512] = { "one", "two", "three" };
+
+	refuse_three(EAGAIN);
+	for (unsigned round = 0; round < 50; round++) {
+		n_done = 0;
+		(void)change(3, DISK_DISCARD, 65536, 65536);
+		(void)change(4, DISK_DISCARD, 262144, 65536);
+		disk_kick(d);
+		for (unsigned i = 0; i < 3; i++)
+			(void)transfer(i, DISK_WRITE, i * 512, sectors[i], 512);
+		disk_kick(d);
+		if (round % 2)
+			disk_drain(d);
+		while (n_done < 5)
+			cr_assert_eq(loop_poll(loop, 1000), 0);
+		for (unsigned i = 0; i < 5; i++)
+			cr_assert(ios[i].n_done == 1 && ios[i].result == 0);
+	}
+	expect_ring_in_use();
 }
 
 Test(disk_async, leaves_no_descriptors)
