@@ -11,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "virtio/net_parts.h"
+
+enum { RETRY_NS = 100 * 1000 * 1000 };
 
 static struct net *net_of(const struct vdev *v)
 {
@@ -33,6 +36,14 @@ static void set_config(struct net *n)
 	memcpy(n->dev.config, &c, n->dev.config_len);
 }
 
+static void retry_later(struct net *n)
+{
+	static const struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
+
+	/* a descriptor and a time of ours: cannot fail */
+	(void)timerfd_settime(n->retry.fd, 0, &when, NULL);
+}
+
 /* Has the loop wait for what the state calls for. */
 static void watch(struct net *n)
 {
@@ -45,10 +56,25 @@ static void watch(struct net *n)
 		events |= EPOLLOUT;
 	if (events == n->watched)
 		return;
-	if (loop_set(n->loop, &n->source, events) < 0)
-		n->stats.event_fails++; /* out of memory: tried again at the next */
-	else
-		n->watched = events;
+	if (loop_set(n->loop, &n->source, events) < 0) {
+		n->stats.event_fails++; /* out of memory */
+		retry_later(n);
+		return;
+	}
+	n->watched = events;
+}
+
+static void on_retry(void *self, uint32_t events)
+{
+	struct net *n = self;
+	uint64_t times;
+
+	(void)events;
+	if (read(n->retry.fd, &times, sizeof(times)) < 0)
+		return; /* it was set anew since epoll saw it */
+	if (n->rx.wait == RX_WAIT_RETRY)
+		n->rx.wait = RX_RUN;
+	watch(n);
 }
 
 /* After a turn that returned r: a guest fault ends all, but for the reset's drain. */
@@ -74,6 +100,8 @@ static int run_rx(struct net *n)
 	int r = net_rx_run(n);
 
 	n->rx.again = r > 0;
+	if (n->rx.wait == RX_WAIT_RETRY)
+		retry_later(n);
 	return r;
 }
 
@@ -146,7 +174,8 @@ static int kick_rx(struct net *n)
 	struct net_rx *rx = &n->rx;
 
 	n->stats.rx_queue_event_count++;
-	if (!rx->on || rx->wait == RX_WAIT_BUFFERS || rx->wait == RX_GIVEN_UP)
+	if (!rx->on || rx->wait == RX_WAIT_BUFFERS || rx->wait == RX_WAIT_RETRY ||
+		rx->wait == RX_GIVEN_UP)
 		net_rx_start(n);
 	else if (!rx->again && (rx->wait != RX_RUN || rx->frame == 0))
 		return 0; /* the tap or the limiter says when */
@@ -217,6 +246,9 @@ static void net_destroy(struct vdev *v)
 	struct net *n = net_of(v);
 
 	loop_remove(n->loop, &n->source);
+	if (n->retry.fd >= 0)
+		loop_remove(n->loop, &n->retry);
+	close_fd(n->retry.fd);
 	limiter_destroy(n->rx.limiter);
 	limiter_destroy(n->tx.limiter);
 	tap_close(n->tap);
@@ -260,6 +292,18 @@ static uint64_t offered(const struct net_opts *opts)
 	return features;
 }
 
+/* Made now, since nothing of that kind is allowed later. */
+static int open_retry(struct net *n, struct err *e)
+{
+	int r;
+
+	n->retry.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (n->retry.fd < 0)
+		return err_sys(e, "timer of interface '%s'", n->dev.id);
+	r = loop_add(n->loop, &n->retry, EPOLLIN);
+	return r < 0 ? err_code(e, r, "timer of interface '%s'", n->dev.id) : 0;
+}
+
 int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	struct loop *loop, struct vdev **out, struct err *e)
 {
@@ -274,12 +318,15 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	n->loop = loop;
 	n->source =
 		(struct loop_source){ .fd = tap_fd(n->tap), .fn = on_tap, .self = n };
+	n->retry = (struct loop_source){ .fd = -1, .fn = on_retry, .self = n };
 	n->mtu = opts->mtu;
 	if (opts->mac) {
 		n->has_mac = true;
 		memcpy(n->mac, opts->mac, sizeof(n->mac));
 	}
 	r = vdev_init(&n->dev, &net_ops, id, e);
+	if (r == 0)
+		r = open_retry(n, e);
 	if (r == 0)
 		r = limiter_create(loop, &opts->rx, on_rx_tokens, n, &n->rx.limiter, e);
 	if (r == 0)
@@ -301,11 +348,17 @@ int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx,
 	const struct limiter_patch *tx, struct err *e)
 {
 	struct net *n = net_of(v);
-	int r = rx ? limiter_patch(n->rx.limiter, rx, e) : 0;
+	int r = rx ? limiter_prepare(n->rx.limiter, rx, e) : 0;
 
 	if (r == 0 && tx)
-		r = limiter_patch(n->tx.limiter, tx, e);
-	return r;
+		r = limiter_prepare(n->tx.limiter, tx, e);
+	if (r < 0)
+		return r;
+	if (rx)
+		limiter_patch(n->rx.limiter, rx);
+	if (tx)
+		limiter_patch(n->tx.limiter, tx);
+	return 0;
 }
 
 struct limiter_cfg net_rx_limiter(const struct vdev *v)

@@ -36,7 +36,8 @@ struct net_rx {
 		RX_RUN,
 		RX_WAIT_BUFFERS, /* for a kick */
 		RX_WAIT_TOKENS, /* for the limiter */
-		RX_GIVEN_UP, /* the tap only fails; until a kick */
+		RX_WAIT_RETRY, /* the tap only fails; for the timer, or a kick */
+		RX_GIVEN_UP, /* the tap is gone; until a kick */
 	} wait;
 	unsigned errors; /* of the tap, in a row */
 	struct limiter *limiter;
@@ -87,6 +88,7 @@ struct net {
 	struct loop *loop;
 	struct loop_source source; /* the tap's descriptor */
 	uint32_t watched; /* its events that the loop waits for */
+	struct loop_source retry; /* timerfd: when to try again what the host refused */
 	bool has_mac;
 	uint8_t mac[NET_MAC_BYTES];
 	uint16_t mtu; /* 0: not offered */

@@ -13,7 +13,7 @@
 
 enum {
 	RX_TURN_FRAMES = 64,
-	RX_ERRORS_MAX = 16, /* in a row: the interface is gone */
+	RX_ERRORS_MAX = 16, /* in a row */
 };
 
 static struct queue *ring(struct net *n)
@@ -117,6 +117,17 @@ static void copy(struct net_rx *rx, size_t at, void *buf, size_t len, bool to_gu
 	}
 }
 
+/* After a read that failed. A tap that fails may be readable for ever: one without its
+ * interface never gets another, others may do better later. */
+static void note_error(struct net_rx *rx, int r)
+{
+	rx->errors++;
+	if (r == -EBADFD || r == -EBADF || r == -ENODEV || r == -ENXIO)
+		rx->wait = RX_GIVEN_UP;
+	else if (rx->errors >= RX_ERRORS_MAX)
+		rx->wait = RX_WAIT_RETRY;
+}
+
 /* Reads a frame into the gathered chains and `over`. False when there is none, or the
  * tap failed. */
 static bool read_frame(struct net *n)
@@ -130,9 +141,7 @@ static bool read_frame(struct net *n)
 		return false;
 	if (got < 0) {
 		n->stats.tap_read_fails++;
-		/* a tap without its interface is readable for ever */
-		if (++rx->errors >= RX_ERRORS_MAX)
-			rx->wait = RX_GIVEN_UP;
+		note_error(rx, (int)got);
 		return false;
 	}
 	rx->errors = 0;

@@ -11,9 +11,11 @@
 #include "virtio/net_parts.h"
 
 enum {
-	/* What a turn may cost: a frame costs 1, as much again for so many bytes. */
+	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and
+	 * for so much room to write, of no use here, whose pages the queue marks. */
 	TX_TURN_COST = QUEUE_SIZE_MAX,
 	TX_COST_BYTES = 4 << 10,
+	TX_COST_ROOM = 256 << 10,
 };
 
 _Static_assert(sizeof(struct tx_head) == TAP_HEADER_BYTES + ETH_HLEN, "");
@@ -149,11 +151,12 @@ static void send_frame(struct net *n)
 static unsigned serve(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
+	unsigned room = (unsigned)(chain_wr_bytes(&tx->chain) / TX_COST_ROOM);
 
 	if (!tx->checked && !check_frame(n)) {
 		n->stats.tx_malformed_frames++;
 		return_frame(n);
-		return 1;
+		return 1 + room;
 	}
 	tx->checked = true;
 	if (pay(n))

@@ -408,3 +408,35 @@ Test(net_rx, gives_up_a_tap_that_only_fails_and_tries_again_with_a_kick)
 	nic_kick(&nic, NIC_RX);
 	cr_expect_gt(nic_stats(&nic)->tap_read_fails, fails);
 }
+
+/* The end of a turn meets a frame that found a buffer only after the device had looked
+ * for one: the frame itself makes that available. */
+Test(net_rx, goes_on_with_a_frame_left_over_from_a_kicks_turn_at_the_next)
+{
+	enum { RUNTS = 63, TURN = 64 };
+	uint8_t frame[150] = { 0 };
+	gpa_t idx = FAKE_HIGH + 0x10000 + 2, at;
+	struct fake_span spans[] = { { 0, 100, true }, { idx, 2, true } };
+
+	nic_bring_up(&nic, NIC_MERGING, TURN);
+	spans[0].at = fake_alloc(&nic.drv, 100, 0xee);
+	for (unsigned i = 0; i < RUNTS; i++)
+		nic_wire_send_raw(&nic, frame, NIC_HEADER);
+	memset(frame + NIC_HEADER, 0x77, sizeof(frame) - NIC_HEADER);
+	frame[100] = 2; /* over the first byte of the driver's index */
+	frame[101] = 0;
+	nic_wire_send_raw(&nic, frame, sizeof(frame));
+	nic_poll(&nic); /* no buffers: it waits for a kick */
+	(void)nic_post(&nic, NIC_RX, spans, 2);
+	at = nic_post_buffer(&nic, 100);
+	*(uint8_t *)fake_at(&nic.drv, idx, 1) = 1;
+	nic_kick(&nic, NIC_RX);
+	cr_expect_eq(nic_stats(&nic)->rx_count, TURN);
+	expect_none();
+	cr_expect_eq(byte_at(idx), 2);
+	nic_poll(&nic);
+	expect_used(102);
+	expect_used(48);
+	cr_expect_eq(byte_at(at + 47), 0x77);
+	cr_expect_eq(nic_stats(&nic)->rx_queue_event_count, 2);
+}

@@ -316,6 +316,22 @@ Test(net_tx, leaves_the_loop_to_others_after_a_turn)
 	cr_expect_eq(nic_count_used(&nic, NIC_TX), 1);
 }
 
+Test(net_tx, takes_few_chains_of_much_room_in_a_turn)
+{
+	struct fake_span room[60]; /* a MiB each, of 64 that are a turn */
+
+	for (unsigned i = 0; i < ARRAY_LEN(room); i++)
+		room[i] = (struct fake_span){ 0, FAKE_LOW_END, true };
+	nic_bring_up(&nic, NIC_BASIC, 256);
+	for (unsigned i = 0; i < 4; i++)
+		(void)nic_post(&nic, NIC_TX, room, ARRAY_LEN(room));
+	nic_kick(&nic, NIC_TX);
+	cr_expect_eq(nic_count_used(&nic, NIC_TX), 2);
+	nic_poll(&nic);
+	cr_expect_eq(nic_count_used(&nic, NIC_TX), 2);
+	cr_expect_eq(stats()->tx_malformed_frames, 4);
+}
+
 Test(net_tx, takes_a_bad_chain_for_a_guest_fault_after_serving_those_before_it)
 {
 	nic_post_frame(&nic, &plain, 60, 0);
