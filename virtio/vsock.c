@@ -42,7 +42,7 @@ static void free_dead(struct vsock *s)
 	}
 }
 
-static void forget_all(struct vsock *s, bool with_lines)
+static void end_all(struct vsock *s, bool with_lines)
 {
 	struct vsock_conn *c, *next;
 
@@ -52,7 +52,28 @@ static void forget_all(struct vsock *s, bool with_lines)
 			vsock_conn_forget(c);
 	}
 	s->n_rst = 0;
+}
+
+static void forget_all(struct vsock *s, bool with_lines)
+{
+	end_all(s, with_lines);
 	free_dead(s);
+}
+
+void vsock_forget_old(struct vsock *s)
+{
+	if (s->restarted)
+		end_all(s, false);
+	s->restarted = false;
+}
+
+static void accept_again(struct vsock *s)
+{
+	s->accept_us = 0;
+	if (loop_set(s->loop, &s->listener, EPOLLIN) == 0)
+		return;
+	s->stats.activate_fails++;
+	vsock_pause_accepting(s);
 }
 
 static void sleep_now(struct vsock *s)
@@ -68,21 +89,25 @@ static void wake(struct vsock *s)
 	if (s->awake || !s->live)
 		return;
 	s->awake = true;
-	s->timer_us = s->accept_us = 0;
+	s->timer_us = 0;
 	vsock_shift_deadlines(s, clock_us() - s->slept_us);
-	if (loop_set(s->loop, &s->listener, EPOLLIN) < 0)
-		s->stats.activate_fails++;
+	accept_again(s);
 }
 
-/* One turn: 0, 1 when there is more to do at once, or -EPROTO after which the device
- * lies still until the driver starts it again. */
+/* After a guest fault: lies still until the driver starts it again. */
+static void stop(struct vsock *s)
+{
+	s->live = false;
+	sleep_now(s);
+	forget_all(s, true);
+}
+
+/* One turn: 0, 1 when there is more to do at once, or -EPROTO. */
 static int turn(struct vsock *s)
 {
 	int tx = 0, rx = 0;
 
-	if (s->restarted)
-		forget_all(s, false);
-	s->restarted = false;
+	vsock_forget_old(s);
 	if (s->awake) {
 		tx = vsock_serve_tx(s);
 		rx = tx < 0 ? tx : vsock_serve_rx(s);
@@ -92,9 +117,7 @@ static int turn(struct vsock *s)
 			tx = 1;
 	}
 	if (rx < 0) {
-		s->live = false;
-		sleep_now(s);
-		forget_all(s, true);
+		stop(s);
 		return rx;
 	}
 	free_dead(s);
@@ -126,11 +149,8 @@ static void on_timer(void *self, uint32_t events)
 			forget_all(s, true);
 		return;
 	}
-	if (s->accept_us != 0 && s->accept_us <= now) {
-		s->accept_us = 0;
-		if (loop_set(s->loop, &s->listener, EPOLLIN) < 0)
-			s->stats.activate_fails++;
-	}
+	if (s->accept_us != 0 && s->accept_us <= now)
+		accept_again(s);
 	if (s->accept_us != 0)
 		vsock_set_timer(s, s->accept_us);
 	vsock_expire(s, now);
@@ -158,7 +178,10 @@ static int vsock_kick(struct vdev *v, unsigned q)
 		r = vsock_serve_event(s);
 		break;
 	}
-	return r < 0 ? r : turn(s);
+	if (r == 0)
+		return turn(s);
+	stop(s);
+	return r;
 }
 
 static void vsock_start(struct vdev *v)
@@ -199,6 +222,7 @@ void vsock_reset_transport(struct vdev *v)
 		r = vsock_push_event(s);
 	if (r < 0) {
 		s->stats.ev_queue_event_fails++;
+		stop(s);
 		vdev_fault(v);
 	}
 }

@@ -37,9 +37,8 @@ int vsock_listen(struct vsock *s, struct err *e)
 }
 
 /* What a client that was not accepted yet can be told by nobody: try later. */
-static void pause_accepting(struct vsock *s)
+void vsock_pause_accepting(struct vsock *s)
 {
-	s->stats.muxer_event_fails++;
 	s->accept_us = clock_us() + VSOCK_ACCEPT_RETRY_US;
 	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
 	vsock_set_timer(s, s->accept_us);
@@ -50,6 +49,7 @@ void vsock_on_listener(void *self, uint32_t events)
 	struct vsock *s = self;
 
 	(void)events;
+	vsock_forget_old(s); /* they leave their places */
 	/* not awake: fetched before it was drained */
 	for (unsigned i = 0; s->awake && i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(
@@ -57,8 +57,10 @@ void vsock_on_listener(void *self, uint32_t events)
 		struct vsock_conn *c;
 
 		if (fd < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				pause_accepting(s);
+			if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+				break;
+			s->stats.muxer_event_fails++;
+			vsock_pause_accepting(s);
 			break;
 		}
 		c = vsock_conn_create(s, fd, VSOCK_LINE);

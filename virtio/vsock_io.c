@@ -16,32 +16,6 @@ enum { SPANS_MAX = 16 }; /* of one system call: a longer list is a shorter packe
 
 static void on_host(void *self, uint32_t events);
 
-struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state)
-{
-	AUTO(close_fd) int owned = fd;
-	struct vsock_conn *c;
-
-	if (s->n_conns >= VSOCK_CONNS_MAX)
-		return NULL;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
-	c->host = (struct loop_source){ TAKE_FD(owned), on_host, c, false };
-	c->owner = s;
-	c->state = (uint8_t)state;
-	TAILQ_INSERT_TAIL(&s->all, c, all);
-	s->n_conns++;
-	return c;
-}
-
-void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer)
-{
-	c->link.local = local;
-	c->link.peer = peer;
-	vsock_table_add(&c->owner->table, &c->link);
-	c->owner->stats.conns_added++;
-}
-
 static void disarm(struct vsock_conn *c)
 {
 	if (c->due_us != 0)
@@ -59,6 +33,34 @@ static void arm(struct vsock_conn *c)
 	TAILQ_INSERT_TAIL(&c->owner->timed, c, timed);
 	if (c->owner->awake)
 		vsock_set_timer(c->owner, c->due_us);
+}
+
+struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state)
+{
+	AUTO(close_fd) int owned = fd;
+	struct vsock_conn *c;
+
+	if (s->n_conns >= VSOCK_CONNS_MAX)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->host = (struct loop_source){ TAKE_FD(owned), on_host, c, false };
+	c->owner = s;
+	c->state = (uint8_t)state;
+	TAILQ_INSERT_TAIL(&s->all, c, all);
+	s->n_conns++;
+	if (state == VSOCK_LINE)
+		arm(c); /* a client that never says it may not keep its place */
+	return c;
+}
+
+void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer)
+{
+	c->link.local = local;
+	c->link.peer = peer;
+	vsock_table_add(&c->owner->table, &c->link);
+	c->owner->stats.conns_added++;
 }
 
 void vsock_shift_deadlines(struct vsock *s, uint64_t by_us)
@@ -453,8 +455,12 @@ static void on_host(void *self, uint32_t events)
 	struct vsock *s = c->owner;
 	bool hangup = events & (EPOLLHUP | EPOLLERR);
 
+	vsock_forget_old(s); /* c perhaps: then it is dead, and nothing below applies */
 	if (c->state == VSOCK_LINE) {
-		vsock_read_line(c);
+		/* Without a driver it stays where it is: for the next one, or until the
+		 * timer that the reset has set ends it. */
+		if (s->awake || s->dev.queue[VSOCK_RX].ready)
+			vsock_read_line(c);
 	} else {
 		if (c->buf_len > 0 && (hangup || (events & EPOLLOUT)))
 			flush(c);

@@ -22,8 +22,8 @@ enum {
 	VSOCK_CONNS_MAX = 1023,
 	VSOCK_LINE_MAX = 32, /* with its newline */
 	VSOCK_RST_MAX = 256,
-	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a connect, and of a shutdown */
-	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of descriptors */
+	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a line, a connect, and a shutdown */
+	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of something */
 };
 
 enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT };
@@ -99,8 +99,9 @@ struct vsock {
 
 /* --- vsock_io.c --- */
 
-/* A new connection over a host socket, taken over also on failure; *out is in state and
- * not in the table. NULL when there are too many or no memory. */
+/* A new connection over a host socket, taken over also on failure; it is in state and
+ * not in the table. For a line the deadline begins. NULL when there are too many or no
+ * memory. */
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state);
 /* Puts it into the table under its ports. */
 void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer);
@@ -132,6 +133,8 @@ void vsock_shift_deadlines(struct vsock *s, uint64_t by_us);
 MUST_CHECK int vsock_listen(struct vsock *s, struct err *e);
 /* Accepts what came; a callback of the loop. */
 void vsock_on_listener(void *self, uint32_t events);
+/* Accepts nobody for VSOCK_ACCEPT_RETRY_US. */
+void vsock_pause_accepting(struct vsock *s);
 /* Reads on in a CONNECT line; its end makes a connection. */
 void vsock_read_line(struct vsock_conn *c);
 /* A socket connected to the host's port, or -errno. */
@@ -152,6 +155,9 @@ MUST_CHECK int vsock_push_event(struct vsock *s);
 
 /* The timer fires at at_us, if not before. */
 void vsock_set_timer(struct vsock *s, uint64_t at_us);
+/* After a restart, before anything is done for the driver that is there now: ends all
+ * connections of the one before, without freeing them. */
+void vsock_forget_old(struct vsock *s);
 /* At the end of each callback: sends what there is, frees the dead. */
 void vsock_run(struct vsock *s);
 

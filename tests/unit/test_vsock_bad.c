@@ -4,7 +4,9 @@
  * what it does not.
  */
 #include <criterion/criterion.h>
+#include <endian.h>
 #include <errno.h>
+#include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -262,4 +264,62 @@ Test(vsock_bad, gives_up_on_a_guest_that_asks_for_sockets_that_are_full)
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	close(l);
+}
+
+/* Makes the chain available as number i of a ring: readable bytes, and then so many MiB
+ * of room, the same one again and again. */
+static void post_roomy(unsigned q, unsigned i, gpa_t rd, uint32_t n, unsigned mib)
+{
+	gpa_t ring = FAKE_HIGH + q * 0x20000, table = fake_alloc(&fv_drv, 4096, 0);
+	unsigned at = 0;
+	uint16_t *avail = fake_at(&fv_drv, ring + 0x8000, 4 + 2 * FV_RING);
+
+	if (n > 0)
+		fake_set_desc(&fv_drv, table, rd, n, VRING_DESC_F_NEXT, 1);
+	for (at = n > 0; mib > 0; at++, mib--)
+		fake_set_desc(&fv_drv, table + 16 * at, 0, FAKE_LOW_END,
+			VRING_DESC_F_WRITE | (mib > 1 ? VRING_DESC_F_NEXT : 0),
+			(uint16_t)(at + 1));
+	fake_set_desc(&fv_drv, ring + 16 * i, table, 16 * at, VRING_DESC_F_INDIRECT, 0);
+	avail[2 + i] = htole16((uint16_t)i);
+	avail[1] = htole16((uint16_t)(i + 1));
+}
+
+static unsigned n_used(unsigned q)
+{
+	return le16toh(
+		*(uint16_t *)fake_at(&fv_drv, FAKE_HIGH + q * 0x20000 + 0x10002, 2));
+}
+
+Test(vsock_bad_new, takes_few_chains_of_much_room_in_a_turn)
+{
+	struct fv_conn c = { .guest_port = 4, .host_port = 5 };
+	struct virtio_vsock_hdr h = { .src_cid = htole64(FV_CID),
+		.dst_cid = htole64(2),
+		.src_port = htole32(c.guest_port),
+		.dst_port = htole32(c.host_port),
+		.type = htole16(VIRTIO_VSOCK_TYPE_STREAM),
+		.op = htole16(VIRTIO_VSOCK_OP_RW) };
+	gpa_t at = fake_alloc(&fv_drv, sizeof(h), 0);
+
+	fv_bring_up(BASIC | (uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC);
+	fv_settle();
+	memcpy(fake_at(&fv_drv, at, sizeof(h)), &h, sizeof(h));
+	for (unsigned i = 0; i < 6; i++)
+		post_roomy(FV_TX, i, at, sizeof(h), 70); /* 128 MiB are a turn */
+	fake_set_reg(fv_t, VIRTIO_MMIO_QUEUE_NOTIFY, FV_TX);
+	for (unsigned turns = 1; turns <= 3; turns++) {
+		cr_assert_eq(loop_poll(fv_loop, 0), 0);
+		cr_expect_eq(n_used(FV_TX), 2 * turns, "%u", n_used(FV_TX));
+	}
+	fv_settle();
+	/* six RSTs go back now */
+	for (unsigned i = 0; i < 6; i++)
+		post_roomy(FV_RX, i, 0, 0, 70);
+	fake_set_reg(fv_t, VIRTIO_MMIO_QUEUE_NOTIFY, FV_RX);
+	for (unsigned turns = 1; turns <= 3; turns++) {
+		cr_assert_eq(loop_poll(fv_loop, 0), 0);
+		cr_expect_eq(n_used(FV_RX), 2 * turns, "%u", n_used(FV_RX));
+	}
+	cr_expect_not(fv_faulted());
 }
