@@ -99,6 +99,9 @@ images: kernel ## root images and initramfs: build/images
 host: | build/.setup build/cjson/cJSON.c ## the emulated AMD server on which real guests run: build/host
 	$(Q)tests/host/build-refhost build/host
 
+build/fio/fio: | build/.setup
+	$(Q)tests/build-fio build/fio
+
 .PHONY: run
 run: $(B)/husk images host ## boot a guest and say how long it took
 	$(Q)tests/system/run $(B)/husk
@@ -114,13 +117,13 @@ layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_
 tests_base := test_args test_base test_err test_io test_log test_loop
 tests_core := test_bus test_guest_mem test_snap
 tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async \
-	test_limiter test_mmio test_mmio_life test_net test_net_rx test_net_tx test_queue \
-	test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end \
-	test_vsock_life fuzz_blk fuzz_net fuzz_vsock
+	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
+	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
+	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
 	test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
-	test_notify test_serial test_signals test_vcpu fuzz_kernel
+	test_notify test_serial test_signals test_vcpu test_vcpu_exits fuzz_kernel
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 ldlibs_openapi := -lyaml
 
@@ -151,11 +154,11 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(static_tools) unit-tests $(guests) images host ## run every test, lint and check
+check: all $(static_tools) unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit-tests
 	$(Q)tests/check
 
-system: all $(static_tools) $(guests) images host ## only the tests with real guests
+system: all $(static_tools) $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system
 
 layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
