@@ -5,13 +5,12 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
-#include "vmm/base/io.h"
-
-/* Copies without passing the bytes through here, as far as the file systems can: how
- * many. Why it stopped shows when the rest is copied by hand. */
-static uint64_t copy_in_kernel(int from, int to, uint64_t n)
+/* How many bytes of n the file system copied itself. Why it stopped shows when the rest
+ * is copied. */
+static uint64_t copy_in_file_system(int from, int to, uint64_t n)
 {
 	uint64_t done = 0;
 	ssize_t got = 1;
@@ -25,55 +24,68 @@ static uint64_t copy_in_kernel(int from, int to, uint64_t n)
 	return done;
 }
 
-static int copy_by_hand(int from, int to, uint64_t at, uint64_t n)
+/* Between file systems: from page to page, not through a buffer here. */
+static int copy_pages(int from, int to, uint64_t at, uint64_t n)
 {
-	char buf[16384];
-	int r = 0;
+	off_t in = (off_t)at;
 
-	if (lseek(to, (off_t)at, SEEK_SET) < 0)
+	if (lseek(to, in, SEEK_SET) < 0)
 		return -errno;
-	while (r == 0 && at < n) {
-		size_t part = MIN(n - at, sizeof(buf));
+	while ((uint64_t)in < n) {
+		ssize_t got = sendfile(to, from, &in, n - (uint64_t)in);
 
-		r = io_pread(from, buf, part, (off_t)at);
-		if (r == 0)
-			r = io_write(to, buf, part);
-		at += part;
+		if (got <= 0)
+			return got < 0 ? -errno : -ENODATA;
 	}
-	return r;
+	return 0;
 }
 
 static int copy_bytes(int from, int to, uint64_t n)
 {
 	if (ioctl(to, FICLONE, from) == 0)
 		return 0;
-	return copy_by_hand(from, to, copy_in_kernel(from, to, n), n);
+	return copy_pages(from, to, copy_in_file_system(from, to, n), n);
+}
+
+/* Takes an older copy away. It is not written to: who owns the directory could put a
+ * link to another file there after the look, and take it away before a second one. */
+static int remove_old(int dir, const char *name, const struct stat *src, struct err *e)
+{
+	struct stat old;
+
+	if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT
+			? 0
+			: err_sys(e, "cannot look at '%s' in the jail", name);
+	if (S_ISLNK(old.st_mode))
+		return err_bad(e, "'%s' in the jail is a symbolic link", name);
+	if (!S_ISREG(old.st_mode))
+		return err_bad(e, "'%s' in the jail is not a regular file", name);
+	if (old.st_dev == src->st_dev && old.st_ino == src->st_ino)
+		return err_bad(e, "'%s' in the jail is the executable itself", name);
+	if (old.st_nlink != 1)
+		return err_bad(e, "'%s' in the jail has another link", name);
+	if (unlinkat(dir, name, 0) < 0)
+		return err_sys(e, "cannot replace '%s' in the jail", name);
+	return 0;
 }
 
 int binary_copy(
 	int from, int dir, const char *name, uid_t uid, gid_t gid, struct err *e)
 {
-	/* O_NONBLOCK: a FIFO is refused below, not waited for */
-	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	AUTO(close_fd) int to = -1;
-	struct stat src, dst;
+	struct stat src;
 	int r;
 
 	if (fstat(from, &src) < 0)
 		return err_sys(e, "cannot read the executable");
+	r = remove_old(dir, name, &src, e);
+	if (r < 0)
+		return r;
 	to = openat(dir, name, flags, src.st_mode & 0777);
-	if (to < 0 && errno == ELOOP)
-		return err_bad(e, "'%s' in the jail is a symbolic link", name);
-	if (to < 0 || fstat(to, &dst) < 0)
+	if (to < 0)
 		return err_sys(e, "cannot create '%s' in the jail", name);
-	if (!S_ISREG(dst.st_mode))
-		return err_bad(e, "'%s' in the jail is not a regular file", name);
-	if (dst.st_dev == src.st_dev && dst.st_ino == src.st_ino)
-		return err_bad(e, "'%s' in the jail is the executable itself", name);
-	if (dst.st_nlink != 1)
-		return err_bad(e, "'%s' in the jail has another link", name);
-	if (ftruncate(to, 0) < 0)
-		return err_sys(e, "cannot empty '%s' in the jail", name);
 	r = copy_bytes(from, to, (uint64_t)src.st_size);
 	if (r < 0)
 		return err_code(e, r, "cannot copy the executable to '%s'", name);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -120,6 +121,17 @@ static int check_ids(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 	return 0;
 }
 
+/* The caller's session keyring, and all that whoever has it may read. EPERM is a filter
+ * of the caller's, which the monitor has too. A user has 200 keyrings, root any number:
+ * without root further jails keep the caller's, to whose user its keys belong. */
+static int leave_keyring(bool in_user_ns, struct err *e)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 ||
+		errno == ENOSYS || errno == EPERM || (errno == EDQUOT && in_user_ns))
+		return 0;
+	return err_sys(e, "cannot leave the caller's session keyring");
+}
+
 int ids_drop(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 {
 	struct caps none = { .head.version = _LINUX_CAPABILITY_VERSION_3 };
@@ -127,7 +139,9 @@ int ids_drop(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 
 	if (!in_user_ns && setgroups(0, NULL) < 0)
 		return err_sys(e, "cannot drop the supplementary groups");
-	r = empty_bounding_set(e);
+	r = leave_keyring(in_user_ns, e);
+	if (r == 0)
+		r = empty_bounding_set(e);
 	if (r < 0)
 		return r;
 	if (setresgid(gid, gid, gid) < 0)

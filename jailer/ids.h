@@ -23,8 +23,9 @@ bool ids_is_privileged(void);
 MUST_CHECK int ids_enter_user_ns(uid_t uid, gid_t gid, struct err *e);
 
 /* Becomes uid:gid without capabilities, supplementary groups (but in a user namespace,
- * where the kernel does not let go of them) or a way to gain any; then asks the kernel
- * whether it is so, and tries to become another user, which must fail. */
+ * where the kernel does not let go of them), the caller's keys, or a way to gain any;
+ * then asks the kernel whether it is so, and tries to become another user, which must
+ * fail. */
 MUST_CHECK int ids_drop(uid_t uid, gid_t gid, bool in_user_ns, struct err *e);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "jailer/binary.h"
@@ -37,6 +38,7 @@ struct jail {
 	char exec_name[NAME_MAX + 1];
 	int exec, base; /* descriptors of the host */
 	int root; /* the host's, then the jail's */
+	int lock; /* the host's root again: of two jailers one goes on */
 	int null; /* /dev/null when daemonizing */
 	struct cgroup cgroup;
 	struct devices devices;
@@ -68,9 +70,20 @@ static int open_inputs(struct jail *j, struct err *e)
 
 static int make_root(struct jail *j, struct err *e)
 {
+	int r;
+
 	/* the modes of what is made do not depend on the caller's */
 	j->umask = umask(022);
-	return chroot_make_root(j->base, j->exec_name, j->o.id, &j->root, e);
+	r = chroot_make_root(j->base, j->exec_name, j->o.id, &j->root, e);
+	if (r < 0)
+		return r;
+	/* until exec; a file system may have no locks */
+	j->lock = fcntl(j->root, F_DUPFD_CLOEXEC, 0);
+	if (j->lock < 0)
+		return err_sys(e, "cannot keep the jail's root");
+	if (flock(j->root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return err_bad(e, "another jailer makes the jail '%s'", j->o.id);
+	return 0;
 }
 
 static int copy_binary(struct jail *j, struct err *e)
@@ -324,6 +337,8 @@ static int run(struct jail *j, struct err *e)
 	int r = process_close_fds(j->o.keep_fds, j->o.n_keep_fds, e);
 
 	io_fill_standard_fds();
+	if (r == 0 && !j->o.daemonize)
+		r = process_check_standard_fds(e);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
 		r = steps[i](j, e);
 	if (r != LEFT_TO_CHILD)
@@ -338,6 +353,7 @@ int main(int argc, char **argv)
 		.exec = -1,
 		.base = -1,
 		.root = -1,
+		.lock = -1,
 		.null = -1,
 		.dirs = { -1, -1 },
 		.report = { -1, -1 } };

@@ -18,15 +18,24 @@ static int close_from_to(unsigned first, unsigned last, struct err *e)
 	return 0;
 }
 
-static int keep_fd(int fd, struct err *e)
+static int refuse_directory(int fd, struct err *e)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot keep descriptor %d", fd);
-	if (S_ISDIR(st.st_mode))
-		return err_bad(e,
-			"descriptor %d is a directory: it leads out of the jail", fd);
+	return S_ISDIR(st.st_mode)
+		? err_bad(e, "descriptor %d is a directory: it leads out of the jail",
+			  fd)
+		: 0;
+}
+
+static int keep_fd(int fd, struct err *e)
+{
+	int r = refuse_directory(fd, e);
+
+	if (r < 0)
+		return r;
 	if (fcntl(fd, F_SETFD, 0) < 0)
 		return err_sys(e, "cannot keep descriptor %d", fd);
 	return 0;
@@ -44,6 +53,15 @@ int process_close_fds(const int *keep, size_t n, struct err *e)
 		first = (unsigned)keep[i] + 1;
 	}
 	return r < 0 ? r : close_from_to(first, ~0U, e);
+}
+
+int process_check_standard_fds(struct err *e)
+{
+	int r = 0;
+
+	for (int fd = STDIN_FILENO; r == 0 && fd <= STDERR_FILENO; fd++)
+		r = refuse_directory(fd, e);
+	return r;
 }
 
 pid_t process_spawn(uint64_t flags, int cgroup_fd)

@@ -14,6 +14,9 @@
  * no directory, by which one could leave the jail); those are inherited by exec. */
 MUST_CHECK int process_close_fds(const int *keep, size_t n, struct err *e);
 
+/* Refuses a directory as stdin, stdout or stderr, where the monitor inherits those. */
+MUST_CHECK int process_check_standard_fds(struct err *e);
+
 /* A child, as fork makes it, with the clone flags added, and in the cgroup of version 2
  * whose directory is cgroup_fd, or in the parent's when that is -1. 0 in the child; in
  * the parent its id or -errno. */

@@ -2,21 +2,31 @@
  *
  * jailed: put into a jail in place of husk, it tries what must not work there, writes a
  * line for each to /report, and stays until it is killed, to be looked at from outside.
- * "ok" is what is hoped for. `jailed as ID COMMAND...` runs a command as a user and
- * group without rights.
+ * "ok" is what is hoped for. Beside the jail it is what the tests lack:
+ *   jailed as ID COMMAND...             as a user and group without rights
+ *   jailed swap A B                     two directories that change places for ever
+ *   jailed relink FILE LINK             makes a hard link and takes it away for ever
+ *   jailed socket PATH FD COMMAND...    with a socket that listens, at that number
+ *   jailed tap NAME FD COMMAND...       with a TAP interface, likewise
+ *   jailed tap-of ID NAME               makes one that stays, of that user
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static FILE *report;
@@ -92,16 +102,86 @@ static int swap(const char *a, const char *b)
 	return EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+_Noreturn static void relink(const char *file, const char *at)
 {
-	char cwd[64];
-	mode_t mask = umask(0);
+	(void)alarm(60);
+	for (;;) {
+		(void)link(file, at);
+		(void)unlink(at);
+	}
+}
 
-	(void)umask(mask);
+static int run_with_fd(int fd, const char *number, char **command)
+{
+	int wanted = (int)strtol(number, NULL, 10);
+
+	if (fd >= 0 && (fd == wanted || dup2(fd, wanted) >= 0)) {
+		if (fd != wanted)
+			(void)close(fd);
+		(void)execvp(command[0], command);
+	}
+	perror(command[0]);
+	return EXIT_FAILURE;
+}
+
+static int make_socket(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
+	return bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 8) == 0
+		? fd
+		: -1;
+}
+
+static int make_tap(const char *name)
+{
+	struct ifreq req = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	(void)strncpy(req.ifr_name, name, IFNAMSIZ - 1);
+	return fd >= 0 && ioctl(fd, TUNSETIFF, &req) == 0 ? fd : -1;
+}
+
+static int make_tap_of(id_t id, const char *name)
+{
+	int fd = make_tap(name);
+
+	if (fd >= 0 && ioctl(fd, TUNSETOWNER, id) == 0 &&
+		ioctl(fd, TUNSETPERSIST, 1) == 0)
+		return EXIT_SUCCESS;
+	perror(name);
+	return EXIT_FAILURE;
+}
+
+/* What it is beside the jail; -1 for what it is not. */
+static int run_beside(int argc, char **argv)
+{
 	if (argc > 3 && strcmp(argv[1], "as") == 0)
 		return run_as((id_t)strtoul(argv[2], NULL, 10), argv + 3);
 	if (argc == 4 && strcmp(argv[1], "swap") == 0)
 		return swap(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "tap-of") == 0)
+		return make_tap_of((id_t)strtoul(argv[2], NULL, 10), argv[3]);
+	if (argc == 4 && strcmp(argv[1], "relink") == 0)
+		relink(argv[2], argv[3]);
+	if (argc > 4 && strcmp(argv[1], "socket") == 0)
+		return run_with_fd(make_socket(argv[2]), argv[3], argv + 4);
+	if (argc > 4 && strcmp(argv[1], "tap") == 0)
+		return run_with_fd(make_tap(argv[2]), argv[3], argv + 4);
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	int beside = run_beside(argc, argv);
+	char cwd[64];
+	mode_t mask = umask(0);
+
+	(void)umask(mask);
+	if (beside >= 0)
+		return beside;
 	report = fopen("/report.new", "we");
 	if (!report)
 		return EXIT_FAILURE;
