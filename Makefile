@@ -139,9 +139,9 @@ $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
-# What tests/system/jail puts into jails in place of husk; what those of devices run in
-# guests and beside them.
-static_tools := $(addprefix $(B)/tests/,jailed traffic)
+# What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
+# what those of devices run in guests and beside them.
+static_tools := $(addprefix $(B)/tests/,attack jailed traffic)
 $(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
@@ -168,14 +168,16 @@ layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
 	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
 
-.PHONY: bench bench-boot bench-api bench-io
-bench: bench-boot bench-api bench-io ## all benchmarks
+.PHONY: bench bench-boot bench-api bench-io bench-jail
+bench: bench-boot bench-api bench-io bench-jail ## all benchmarks
 bench-boot: $(B)/husk images host ## ms at 1 GIPS from exec to the guest's init
 	$(Q)benchmarks/boot
 bench-io: $(B)/husk images host ## instructions of disks and networks, beside QEMU microvm
 	$(Q)benchmarks/io
 bench-api: $(B)/husk images host ## ms at 1 GIPS of the API: first reply, requests, pauses
 	$(Q)benchmarks/api
+bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the guest's init, filters
+	$(Q)benchmarks/jail
 
 # --- the rest ---
 .PHONY: format install clean help
