@@ -453,7 +453,10 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	t->loop = loop;
 	for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
 		t->kick[q] = (struct kick){
-			.source = { .fd = -1, .fn = on_kick, .self = &t->kick[q] },
+			.source = { .fd = -1,
+				.fn = on_kick,
+				.self = &t->kick[q],
+				.patient = dev->ops->patient },
 			.t = t,
 			.q = q,
 		};

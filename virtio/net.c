@@ -185,7 +185,6 @@ static int kick_rx(struct net *n)
 static int kick_tx(struct net *n)
 {
 	n->stats.tx_queue_event_count++;
-	loop_note_kick(n->loop);
 	if (!n->tx.on)
 		net_tx_start(n);
 	return run_tx(n);
@@ -259,6 +258,7 @@ static const struct vdev_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
 	.n_queues = NET_QUEUES,
+	.patient = true, /* a frame by itself costs a wake-up and an interrupt */
 	.start = net_start,
 	.kick = net_kick,
 	.drain = net_drain,
@@ -316,8 +316,9 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 		return err_code(e, -ENOMEM, "interface '%s'", id);
 	n->tap = TAKE(owned);
 	n->loop = loop;
-	n->source =
-		(struct loop_source){ .fd = tap_fd(n->tap), .fn = on_tap, .self = n };
+	n->source = (struct loop_source){
+		.fd = tap_fd(n->tap), .fn = on_tap, .self = n, .patient = true
+	};
 	n->retry = (struct loop_source){ .fd = -1, .fn = on_retry, .self = n };
 	n->mtu = opts->mtu;
 	if (opts->mac) {

@@ -23,6 +23,7 @@ struct vdev_ops {
 	const char *name;
 	uint32_t id; /* VIRTIO_ID_… (virtio 1.2, 5) */
 	unsigned n_queues;
+	bool patient; /* its kicks, as the sources of a loop (loop.h) */
 
 	/* The driver is ready (DRIVER_OK): features in v->acked, rings checked. Also
 	 * after the snap of a load, with a drain at once, until it is resumed. */

@@ -307,8 +307,9 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	if (!s)
 		return NULL;
 	s->loop = loop;
-	s->listener = (struct loop_source){ -1, vsock_on_listener, s, false };
-	s->timer = (struct loop_source){ -1, on_timer, s, false };
+	s->listener =
+		(struct loop_source){ .fd = -1, .fn = vsock_on_listener, .self = s };
+	s->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = s };
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->waiting);

@@ -45,7 +45,8 @@ struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state s
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
-	c->host = (struct loop_source){ TAKE_FD(owned), on_host, c, false };
+	c->host =
+		(struct loop_source){ .fd = TAKE_FD(owned), .fn = on_host, .self = c };
 	c->owner = s;
 	c->state = (uint8_t)state;
 	TAILQ_INSERT_TAIL(&s->all, c, all);

@@ -24,6 +24,7 @@ struct toy {
 	unsigned calls;
 	uint32_t events;
 	bool lock_was_held;
+	int policy; /* of the thread */
 	void (*then)(struct toy *t);
 	struct toy *other;
 };
@@ -38,6 +39,7 @@ static void on_toy(void *self, uint32_t events)
 
 	t->calls++;
 	t->events = events;
+	t->policy = sched_getscheduler(0);
 	t->lock_was_held = pthread_mutex_trylock(&lock) == EBUSY;
 	if (!t->lock_was_held)
 		pthread_mutex_unlock(&lock);
@@ -280,49 +282,70 @@ Test(loop, takes_a_signal_for_no_event)
 	cr_assert_eq(loop_poll(loop, -1), 0);
 }
 
-static void note_kicks(unsigned n, useconds_t pause_us)
+/* Serves n events of a source that is patient, each after so long. */
+static void serve_patient(unsigned n, useconds_t pause_us)
 {
 	while (n-- > 0) {
-		loop_note_kick(loop);
+		cr_assert_eq(eventfd_write(toy[0].source.fd, 1), 0);
 		if (pause_us > 0)
 			usleep(pause_us);
+		poll_once();
 	}
 }
 
-/* Kicks until they were many; a busy machine may make few of some. */
+static void watch_patient(void)
+{
+	toy[0].source.patient = true;
+	toy[0].then = drain;
+	toy[1].then = drain;
+	watch(&toy[0]);
+	poll_once();
+}
+
+/* Until they were many; a busy machine may make few of some. */
 static void flood(void)
 {
 	for (int i = 0; i < 1000 && sched_getscheduler(0) != SCHED_BATCH; i++)
-		note_kicks(64, 0);
+		serve_patient(64, 0);
 	cr_assert_eq(sched_getscheduler(0), SCHED_BATCH);
 }
 
-Test(loop, lets_others_run_on_while_many_kicks_come)
+Test(loop, is_patient_while_many_patient_events_come)
 {
+	watch_patient();
 	flood();
 }
 
-Test(loop, takes_its_turn_again_when_the_kicks_end)
+Test(loop, is_patient_no_more_when_another_source_has_something)
 {
+	watch_patient();
 	flood();
-	toy[0].then = drain;
-	watch(&toy[0]);
-	usleep(150 * 1000);
+	watch(&toy[1]);
 	poll_once();
-	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
-	flood();
+	cr_assert_eq(toy[1].calls, 1);
+	cr_assert_eq(toy[1].policy, SCHED_OTHER, "before it is served");
+	flood(); /* and so on */
 }
 
-Test(loop, takes_its_turn_again_when_the_kicks_grow_few)
+Test(loop, is_not_patient_while_others_come_between)
 {
-	flood();
-	note_kicks(64, 2500);
-	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+	watch_patient();
+	watch(&toy[1]);
+	for (int i = 0; i < 200; i++) {
+		serve_patient(10, 0);
+		cr_assert_eq(eventfd_write(toy[1].source.fd, 1), 0);
+		poll_once();
+		cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+	}
 }
 
-Test(loop, takes_its_turn_while_few_kicks_come)
+Test(loop, is_patient_no_more_when_the_events_end_or_grow_few)
 {
-	note_kicks(128, 1000);
+	watch_patient();
+	flood();
+	serve_patient(1, 70 * 1000);
+	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
+	serve_patient(128, 1100);
 	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
 }
 
@@ -331,7 +354,8 @@ Test(loop, leaves_a_policy_that_it_did_not_choose)
 	const struct sched_param none = { 0 };
 
 	cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-	note_kicks(6400, 0);
+	watch_patient();
+	serve_patient(6400, 0);
 	cr_assert_eq(sched_getscheduler(0), SCHED_IDLE);
 }
 

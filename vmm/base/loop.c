@@ -8,10 +8,9 @@
 
 enum {
 	LOOP_BATCH = 16,
-	/* So many kicks in less than BUSY_US are many; in more than CALM_US no more. */
-	KICKS = 64,
-	BUSY_US = 32 * 1000,
-	CALM_US = 128 * 1000,
+	/* So many patient events within so long are many. */
+	PATIENT_EVENTS = 64,
+	PATIENT_US = 64 * 1000,
 };
 
 struct loop {
@@ -22,11 +21,9 @@ struct loop {
 	 */
 	struct epoll_event batch[LOOP_BATCH];
 	int n, at;
-	struct {
-		unsigned n;
-		uint64_t since_us; /* of the first of the n */
-		bool batch; /* the policy is SCHED_BATCH */
-	} kicks;
+	unsigned n_patient; /* events in a row */
+	uint64_t since_us; /* of the first of them */
+	bool patient; /* the policy is SCHED_BATCH */
 };
 
 int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e)
@@ -85,37 +82,36 @@ void loop_remove(struct loop *l, struct loop_source *s)
 }
 
 /* Not for a thread that was given another policy. Fails without harm. */
-static void set_batch(struct loop *l, bool on)
+static void be_patient(struct loop *l, bool on)
 {
 	const struct sched_param none = { 0 };
 
-	if (l->kicks.batch == on ||
+	if (l->patient == on ||
 		sched_getscheduler(0) != (on ? SCHED_OTHER : SCHED_BATCH))
 		return;
 	if (sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none) == 0)
-		l->kicks.batch = on;
+		l->patient = on;
 }
 
-void loop_note_kick(struct loop *l)
+static bool are_many(const struct loop *l)
 {
-	uint64_t now_us, took_us;
-
-	if (++l->kicks.n < KICKS)
-		return;
-	now_us = clock_us();
-	took_us = now_us - l->kicks.since_us;
-	l->kicks.n = 0;
-	l->kicks.since_us = now_us;
-	if (took_us < BUSY_US)
-		set_batch(l, true);
-	else if (took_us > CALM_US)
-		set_batch(l, false);
+	return clock_us() - l->since_us <= PATIENT_US;
 }
 
-static void calm_down(struct loop *l)
+/* Before a source is served: what it starts, a kernel thread perhaps, has the policy
+ * that is right for it. */
+static void count(struct loop *l, const struct loop_source *s)
 {
-	if (l->kicks.batch && clock_us() - l->kicks.since_us > CALM_US)
-		set_batch(l, false);
+	if (!s->patient) {
+		be_patient(l, false);
+		l->n_patient = 0;
+	} else if (++l->n_patient == 1) {
+		l->since_us = clock_us();
+	} else if (l->n_patient == PATIENT_EVENTS) {
+		be_patient(l, are_many(l));
+		l->n_patient = 0;
+		l->since_us = clock_us(); /* for the look in loop_poll until then */
+	}
 }
 
 static void serve(struct loop *l)
@@ -126,6 +122,8 @@ static void serve(struct loop *l)
 	pthread_mutex_lock(l->lock);
 	ev = &l->batch[l->at++];
 	s = ev->data.ptr; /* NULL: removed meanwhile */
+	if (s)
+		count(l, s);
 	if (s && s->unlocked) {
 		pthread_mutex_unlock(l->lock);
 		s->fn(s->self, ev->events);
@@ -142,7 +140,8 @@ int loop_poll(struct loop *l, int timeout_ms)
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	calm_down(l);
+	if (l->patient && !are_many(l))
+		be_patient(l, false);
 	l->n = n;
 	l->at = 0;
 	while (l->at < l->n && !l->stopping)

@@ -26,6 +26,11 @@ struct loop_source {
 	/* Called without the device lock: for the API, whose requests may have to wait
 	 * for vCPU threads that want it. */
 	bool unlocked;
+	/* Its events are served as well a little later, together with those that
+	 * follow. While many come, and of other sources none, the loop's thread does
+	 * not take the processor from whoever runs when it wakes (SCHED_BATCH), and so
+	 * finds more of them at once. */
+	bool patient;
 };
 
 /* lock: the device lock, borrowed, held around each callback that is not unlocked. */
@@ -47,13 +52,6 @@ MUST_CHECK int loop_poll(struct loop *l, int timeout_ms);
 
 /* Serves until loop_stop. 0 or -errno. */
 MUST_CHECK int loop_run(struct loop *l);
-
-/* Says that an event came that is served as well a little later, together with those
- * that follow it, such as a kick of a network's queue. While many come, the loop's
- * thread no longer takes the processor from whoever runs when it wakes (SCHED_BATCH):
- * where it shares one with a vCPU, a turn then serves what the guest made of its time
- * slice, with one interrupt, and not frame by frame. */
-void loop_note_kick(struct loop *l);
 
 /* Makes loop_run return after the callback under way. From a callback. */
 void loop_stop(struct loop *l);
