@@ -41,16 +41,20 @@ src_api := $(wildcard api/*.c)
 # Beside the others: it uses base only, and nothing uses it.
 src_jailer := $(filter-out jailer/main.c,$(wildcard jailer/*.c))
 src := $(foreach l,$(layers),$(src_$(l)))
+# Beside the others, and in no program but husk-seccomp, which the build runs.
+src_seccomp := $(filter-out %/main.c,$(wildcard resources/seccomp/*.c))
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 libs_base := $(B)/base.a
 libs_core := $(B)/core.a $(libs_base)
 libs_virtio := $(B)/virtio.a $(libs_core)
 libs_vmm := $(B)/vmm.a $(libs_virtio)
+libs_seccomp := $(B)/seccomp.a $(call obj,api/json.c api/json_fields.c api/json_scan.c vmm/filter.c) \
+	$(B)/cjson.a $(libs_core)
 libs_api := $(B)/api.a $(B)/cjson.a $(B)/llhttp.a $(libs_vmm)
 libs_jailer := $(B)/jailer.a $(libs_base)
 
 .PHONY: all FORCE
-all: $(B)/husk $(B)/husk-jailer ## build husk and its jailer
+all: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## build husk, its jailer and husk-seccomp
 .DELETE_ON_ERROR:
 .PRECIOUS: $(B)/%.o $(B)/%.a build/guest/%.elf
 
@@ -71,6 +75,29 @@ $(B)/%.a:
 $(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
+
+# --- the system call filters: compiled now, so that nothing is at husk's start ---
+$(B)/seccomp.a: $(call obj,$(src_seccomp))
+$(B)/vmm.a: $(B)/filter_builtin.o
+$(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(libs_seccomp)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ -l:libseccomp.a $(LDFLAGS)
+	$(Q)$(if $(filter release,$(MODE)),strip $@,true)
+filters := resources/seccomp/default.json $(if $(filter asan,$(MODE)),resources/seccomp/asan.json)
+compile_filters = $(B)/husk-seccomp --input-file $(firstword $(filters)) \
+	$(addprefix --add-file ,$(word 2,$(filters)))
+$(B)/filter_builtin.c: $(B)/husk-seccomp $(filters)
+	$(call say,BPF,$@)
+	$(Q)$(compile_filters) --c-source --output-file $@
+$(B)/filter_builtin.o: $(B)/filter_builtin.c $(B)/flags
+	$(Q)$(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
+# The same, which stop for a tracer that counts what is of use: tests/system/filters.
+$(B)/tests/filters.trace: $(B)/husk-seccomp $(filters)
+	$(Q)mkdir -p $(@D) && $(compile_filters) --trace --output-file $@ && $(compile_filters) --list >$@.list
+# Its tests need more than a layer and those below.
+$(B)/tests/test_dialect: ldlibs := $(B)/seccomp.a $(libs_api) $(ldlibs) -l:libseccomp.a
+$(B)/tests/test_dialect: $(B)/seccomp.a
+
 $(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -DCJSON_NESTING_LIMIT=64 -c -o $@ $<
 
@@ -121,9 +148,10 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk te
 	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
 	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
-	test_cpuid test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
+	test_cpuid test_filter test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
 	test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
-	test_notify test_serial test_signals test_vcpu test_vcpu_exits fuzz_kernel
+	test_notify test_serial test_signals test_vcpu test_vcpu_exits fuzz_filter \
+	fuzz_kernel
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 ldlibs_openapi := -lyaml
 
@@ -154,18 +182,18 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(static_tools) unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
-	$(Q)$(MAKE) --no-print-directory MODE=asan unit-tests
+check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
+	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
 	$(Q)tests/check
 
-system: all $(static_tools) $(guests) images host build/fio/fio ## only the tests with real guests
+system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system
 
 layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 	$(Q)tests/lint/layers $(B) $(layers)
 	$(Q)tests/lint/layers $(B) base jailer
 
-fuzz: build/cjson/cJSON.c ## fuzz one target: make fuzz T=blk SECONDS=60
+fuzz: build/cjson/cJSON.c $(B)/filter_builtin.c ## fuzz one target: make fuzz T=blk SECONDS=60
 	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
 
 .PHONY: bench bench-boot bench-api bench-io bench-jail
@@ -183,7 +211,7 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 .PHONY: format install clean help
 format: ## format the sources
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
-install: $(B)/husk $(B)/husk-jailer ## install both: DESTDIR and PREFIX
+install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install all three: DESTDIR and PREFIX
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/bench

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
 	# building husk
-	gcc make dpkg-dev libc6-dev libxxhash-dev node-llhttp liburing-dev
+	gcc make dpkg-dev libc6-dev libxxhash-dev node-llhttp liburing-dev libseccomp-dev
 	# the guest kernel and the images
 	linux-source-6.12 flex bison bc libelf-dev xz-utils lz4 kmod cpio
 	musl-tools busybox-static e2fsprogs erofs-utils

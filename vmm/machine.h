@@ -14,6 +14,7 @@
 
 #include "vmm/base/loop.h"
 #include "vmm/config.h"
+#include "vmm/filter.h"
 #include "vmm/metrics.h"
 
 struct machine;
@@ -26,6 +27,9 @@ struct machine_env {
 	struct phases *phases;
 	const struct api_counts *api_counts; /* for the metrics, borrowed; or NULL */
 	const struct process_counts *process_counts; /* likewise */
+	const struct filter_set *filters; /* borrowed, prepared; NULL: none */
+	bool opens_no_files; /* once started: nobody will ask it to */
+	bool locks_down_late; /* who starts it calls machine_lock_down */
 	bool boot_timer; /* the guest has the page that reports its init */
 	/* Called on the loop's thread when the guest has ended; see
 	 * machine_exit_status. */
@@ -67,6 +71,11 @@ MUST_CHECK int machine_set_vsock(
  * the settings stay, and another start is legal. Not with the device lock held, since
  * vCPUs that ran are stopped then. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
+
+/* Takes from the calling thread what only a start needs: the last of its filters, and
+ * the file system when it opens no files. For good. machine_start ends with it, unless
+ * env.locks_down_late: then it comes before any event of the loop is served. */
+MUST_CHECK int machine_lock_down(const struct machine *m, struct err *e);
 
 /* Takes every vCPU out of the guest, waits until each says so, and makes the devices
  * stand still; lets them go on. Either may be asked for twice. After a start.

@@ -12,6 +12,7 @@
 #include "vmm/boot_x86.h"
 #include "vmm/cmdline.h"
 #include "vmm/cpuid_x86.h"
+#include "vmm/landlock.h"
 #include "vmm/machine_parts.h"
 
 void machine_unbuild(struct machine *m)
@@ -212,6 +213,7 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 		.ports = &m->devices.ports,
 		.mmio = &m->devices.mmio,
 		.phases = m->env.phases,
+		.filters = m->env.filters,
 		.ended = on_vcpu_ended,
 		.self = m,
 	};
@@ -240,6 +242,15 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 	for (unsigned i = m->cfg.vcpu_count; r == 0 && i > 0; i--)
 		r = vcpu_start(m->vcpu[i - 1], e);
 	return r;
+}
+
+int machine_lock_down(const struct machine *m, struct err *e)
+{
+	int r = 0;
+
+	if (m->env.filters && m->env.opens_no_files)
+		r = landlock_forbid_files(e);
+	return r == 0 ? filter_install(m->env.filters, FILTER_VMM, e) : r;
 }
 
 static int start(struct machine *m, struct err *e)
@@ -271,6 +282,8 @@ static int start(struct machine *m, struct err *e)
 		r = start_kernel(m, &c, &entry, e);
 	if (r == 0)
 		r = start_vcpus(m, &entry, e);
+	if (r == 0 && !m->env.locks_down_late) /* last: there is no way back */
+		r = machine_lock_down(m, e);
 	return r;
 }
 

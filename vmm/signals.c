@@ -11,8 +11,13 @@
 #include <sys/signalfd.h>
 
 #include "vmm/base/log.h"
+#include "vmm/filter.h"
 
-enum { STATUS_SIGXCPU = 154, STATUS_SIGHUP = 156 };
+enum {
+	STATUS_SIGXCPU = 154,
+	STATUS_SIGHUP = 156,
+	CODE_SECCOMP = 1, /* si_code SYS_SECCOMP, for which glibc has no name */
+};
 
 static struct signals *the_signals;
 
@@ -27,7 +32,18 @@ static const struct {
 	{ SIGILL, 157 },
 };
 
-static void on_fatal_signal(int sig)
+/* Safe here: filter_prepare has seen to it that nothing in the log waits for a lock
+ * that a refused call may hold. */
+static void tell_refused(const char *name, int nr)
+{
+	log_error("system call %d (%s) is not allowed by the filter", nr, name);
+	(void)!write(STDERR_FILENO, "husk: system call ", 18);
+	(void)!write(STDERR_FILENO, name, strlen(name));
+	(void)!write(STDERR_FILENO, " is not allowed\n", 16);
+}
+
+static void on_fatal_signal(
+	int sig, siginfo_t *info, void *context __attribute__((unused)))
 {
 	const char *name = sigabbrev_np(sig); /* a table: safe in a handler */
 	struct signals *s = the_signals;
@@ -39,6 +55,8 @@ static void on_fatal_signal(int sig)
 	(void)!write(STDERR_FILENO, name, strlen(name));
 	(void)!write(STDERR_FILENO, "\n", 1);
 	process_count_signal(s->counts, sig);
+	if (sig == SIGSYS && info->si_code == CODE_SECCOMP)
+		tell_refused(filter_syscall_name(info->si_syscall), info->si_syscall);
 	if (s->dying)
 		s->dying(s->self);
 	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
@@ -71,7 +89,8 @@ static void on_signal(void *self, uint32_t events)
 
 static void catch_signals(void)
 {
-	struct sigaction fatal = { .sa_handler = on_fatal_signal };
+	struct sigaction fatal = { .sa_sigaction = on_fatal_signal,
+		.sa_flags = SA_SIGINFO };
 	struct sigaction counted = { .sa_handler = on_counted_signal,
 		.sa_flags = SA_RESTART };
 

@@ -277,16 +277,27 @@ static bool obey(struct vcpu *v)
 	return run;
 }
 
+static bool install_filter(struct vcpu *v)
+{
+	struct err e;
+
+	if (filter_install(v->env.filters, FILTER_VCPU, &e) == 0)
+		return true;
+	end(v, VCPU_END_FAILURE, e.text);
+	return false;
+}
+
 static void *run_vcpu(void *arg)
 {
 	struct vcpu *v = arg;
 	char text[64];
-	bool go_on = true;
+	bool go_on;
 
 	log_set_thread(v->name);
 	(void)pthread_setname_np(pthread_self(), v->name); /* cosmetic */
 	this_run = v->run;
 	unblock_signal();
+	go_on = install_filter(v);
 	if (v->index == 0)
 		phase_mark(v->env.phases, PHASE_FIRST_RUN);
 	while (go_on && obey(v)) {

@@ -11,6 +11,7 @@
 #include "vmm/core/kvm.h"
 #include "vmm/cpu_template.h"
 #include "vmm/cpuid_x86.h"
+#include "vmm/filter.h"
 #include "vmm/metrics.h"
 #include "vmm/x86.h"
 
@@ -26,6 +27,7 @@ enum vcpu_end {
 struct vcpu_env {
 	struct bus *ports, *mmio; /* borrowed */
 	struct phases *phases; /* the first vCPU marks PHASE_FIRST_RUN */
+	const struct filter_set *filters; /* borrowed; NULL: none */
 	/* Called on the vCPU's thread, once, when it ends by itself; text is borrowed.
 	 */
 	void (*ended)(void *self, enum vcpu_end end, const char *text);
