@@ -342,6 +342,23 @@ static bool can_all(struct io_uring *ring)
 	return can;
 }
 
+/* From now on the ring does what a disk needs, to that one file: it is no way around
+ * the filters for who has broken husk. */
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction r[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FALLOCATE },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
+			.sqe_flags = IOSQE_FIXED_FILE },
+	};
+	int n = io_uring_register_restrictions(ring, r, ARRAY_LEN(r));
+
+	return n < 0 ? n : io_uring_enable_rings(ring);
+}
+
 int disk_go_async(struct disk *d, struct loop *loop, struct err *e)
 {
 	AUTO(free_uring) struct uring *u = calloc(1, sizeof(*u));
@@ -354,13 +371,15 @@ int disk_go_async(struct disk *d, struct loop *loop, struct err *e)
 	u->disk = d;
 	u->last = &u->first;
 	u->last_flush = &u->flushes;
-	r = io_uring_queue_init(RING_ENTRIES, &u->ring, 0);
+	r = io_uring_queue_init(RING_ENTRIES, &u->ring, IORING_SETUP_R_DISABLED);
 	if (r < 0)
 		return err_code(e, r, "io_engine Async needs io_uring");
 	u->source.fd = u->ring.ring_fd;
 	if (!can_all(&u->ring))
 		return err_code(e, -ENOSYS, "io_engine Async needs a newer io_uring");
 	r = io_uring_register_files(&u->ring, &d->fd, 1);
+	if (r == 0)
+		r = restrict_ring(&u->ring);
 	if (r == 0)
 		r = loop_add(loop, &u->source, EPOLLIN);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -301,6 +302,21 @@ static int ring_fd(void)
 			return fd;
 	}
 	return -1;
+}
+
+/* For who has broken husk a ring is no way around the filters. */
+Test(disk_async, has_a_ring_that_cannot_be_given_other_files)
+{
+	int file = STDIN_FILENO;
+
+	cr_assert_eq(syscall(SYS_io_uring_register, ring_fd(), IORING_REGISTER_BUFFERS,
+			     &ios[0].iov, 1),
+		-1);
+	cr_assert_eq(errno, EACCES);
+	cr_assert_eq(syscall(SYS_io_uring_register, ring_fd(), IORING_UNREGISTER_FILES,
+			     &file, 1),
+		-1);
+	cr_assert_eq(errno, EACCES);
 }
 
 Test(disk_async, serves_at_once_when_the_ring_is_lost)
