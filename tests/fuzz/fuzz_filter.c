@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_filter: the input is a file of system call filters, as it is and with the right
+ * checksum put behind it. What is refused has a reason; what is taken has all of its
+ * instructions inside what was read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/core/snap.h"
+#include "vmm/filter.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void parse(const void *file, size_t n)
+{
+	struct err e = { "" };
+	struct filter_set set;
+	uint32_t sum = 0;
+	size_t total = 0;
+
+	if (filter_parse(file, n, &set, &e) < 0) {
+		require(e.text[0] != '\0' && strlen(e.text) < sizeof(e.text));
+		return;
+	}
+	for (unsigned c = 0; c < FILTER_CATEGORIES; c++) {
+		const struct filter_program *p = &set.program[c];
+
+		require(p->n <= FILTER_INSTRUCTIONS_MAX);
+		total += p->n;
+		for (uint16_t i = 0; i < p->n; i++)
+			sum += p->insn[i].k; /* a sanitizer looks on */
+	}
+	require(total * sizeof(struct sock_filter) < n);
+	__asm__ volatile("" : : "r"(sum));
+	filter_fini(&set);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct snap s;
+
+	parse(data, n);
+	snap_init_save(&s);
+	snap_bytes(&s, (void *)(uintptr_t)data, n);
+	if (snap_finish(&s) == 0)
+		parse(s.buf, s.len);
+	snap_fini(&s);
+	return 0;
+}
