@@ -456,7 +456,7 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 			.source = { .fd = -1,
 				.fn = on_kick,
 				.self = &t->kick[q],
-				.patient = dev->ops->patient },
+				.patient = t->dev->ops->patient },
 			.t = t,
 			.q = q,
 		};
