@@ -138,6 +138,10 @@ int filter_prepare(struct err *e)
 	tzset();
 	/* A thread's first malloc, or free, would map memory for it alone. */
 	(void)mallopt(M_ARENA_MAX, 1);
+	/* /proc/self/mem is root's now, which is a way around PROT_EXEC; and other
+	 * processes of the user may not trace this one. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(e, "PR_SET_DUMPABLE");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "no_new_privs");
 	return 0;

@@ -28,8 +28,8 @@ enum {
 
 /* When a filter is put on, and on which thread. */
 enum filter_category {
-	FILTER_API, /* main, before it serves HTTP, until the machine has started */
-	FILTER_VMM, /* main, once the machine has started */
+	FILTER_API, /* main, before it serves HTTP, unless a config file is read */
+	FILTER_VMM, /* main, on top, before any vCPU runs the guest */
 	FILTER_VCPU, /* a vCPU's thread, before the first KVM_RUN */
 	FILTER_CATEGORIES,
 };
@@ -58,9 +58,10 @@ MUST_CHECK int filter_parse(
 MUST_CHECK int filter_load(const char *path, struct filter_set *out, struct err *e);
 void filter_fini(struct filter_set *s);
 
-/* Before the first filter, while there is one thread: sets no_new_privs for the process
- * and has libc do what would later need system calls, or a lock when a refused call is
- * logged. -errno with text. */
+/* Before the first filter, while there is one thread: sets no_new_privs for the
+ * process, has it leave no core and its user not trace it, and has libc do what would
+ * later need system calls, or a lock when a refused call is logged. -errno with text.
+ */
 MUST_CHECK int filter_prepare(struct err *e);
 
 /* Puts the filter on the calling thread, and on those that it will start. set NULL: no

@@ -29,7 +29,6 @@ struct machine_env {
 	const struct process_counts *process_counts; /* likewise */
 	const struct filter_set *filters; /* borrowed, prepared; NULL: none */
 	bool opens_no_files; /* once started: nobody will ask it to */
-	bool locks_down_late; /* who starts it calls machine_lock_down */
 	bool boot_timer; /* the guest has the page that reports its init */
 	/* Called on the loop's thread when the guest has ended; see
 	 * machine_exit_status. */
@@ -71,11 +70,6 @@ MUST_CHECK int machine_set_vsock(
  * the settings stay, and another start is legal. Not with the device lock held, since
  * vCPUs that ran are stopped then. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
-
-/* Takes from the calling thread what only a start needs: the last of its filters, and
- * the file system when it opens no files. For good. machine_start ends with it, unless
- * env.locks_down_late: then it comes before any event of the loop is served. */
-MUST_CHECK int machine_lock_down(const struct machine *m, struct err *e);
 
 /* Takes every vCPU out of the guest, waits until each says so, and makes the devices
  * stand still; lets them go on. Either may be asked for twice. After a start.

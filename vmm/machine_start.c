@@ -207,7 +207,7 @@ static const struct cpu_template *template_of(const struct machine *m)
 				  : cpu_template_find(m->cfg.cpu_template);
 }
 
-static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct err *e)
+static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct err *e)
 {
 	const struct vcpu_env env = {
 		.ports = &m->devices.ports,
@@ -239,18 +239,26 @@ static int start_vcpus(struct machine *m, const struct x86_entry *entry, struct 
 	}
 	if (r == 0)
 		phase_mark(m->env.phases, PHASE_VCPU_READY);
-	for (unsigned i = m->cfg.vcpu_count; r == 0 && i > 0; i--)
-		r = vcpu_start(m->vcpu[i - 1], e);
 	return r;
 }
 
-int machine_lock_down(const struct machine *m, struct err *e)
+/* Starts the threads, and lets none run the guest before each has its filter, this one
+ * too: they share their memory. There is no way back from that, so it comes last. */
+static int start_vcpus(struct machine *m, struct err *e)
 {
 	int r = 0;
 
 	if (m->env.filters && m->env.opens_no_files)
-		r = landlock_forbid_files(e);
-	return r == 0 ? filter_install(m->env.filters, FILTER_VMM, e) : r;
+		r = landlock_forbid_files(e); /* threads inherit it */
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--) {
+		vcpu_hold(m->vcpu[i - 1]);
+		r = vcpu_start(m->vcpu[i - 1], e);
+	}
+	if (r == 0)
+		r = filter_install(m->env.filters, FILTER_VMM, e);
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		vcpu_resume(m->vcpu[i - 1]);
+	return r;
 }
 
 static int start(struct machine *m, struct err *e)
@@ -281,9 +289,9 @@ static int start(struct machine *m, struct err *e)
 	if (r == 0)
 		r = start_kernel(m, &c, &entry, e);
 	if (r == 0)
-		r = start_vcpus(m, &entry, e);
-	if (r == 0 && !m->env.locks_down_late) /* last: there is no way back */
-		r = machine_lock_down(m, e);
+		r = create_vcpus(m, &entry, e);
+	if (r == 0)
+		r = start_vcpus(m, e);
 	return r;
 }
 

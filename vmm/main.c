@@ -4,7 +4,6 @@
  * section 1).
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -24,7 +23,6 @@ enum {
 	STATUS_FAILURE = 1,
 	STATUS_BAD_LEVEL = 152,
 	STATUS_BAD_ARGUMENTS = 153,
-	GUEST_ALONE_MS = 100,
 };
 
 #define API_SOCK_DEFAULT "/run/firecracker.socket"
@@ -227,7 +225,6 @@ static int set_up(struct husk *h, struct err *e)
 		.process_counts = &h->process_counts,
 		.boot_timer = arg("--boot-timer") != NULL,
 		.opens_no_files = arg("--no-api") != NULL,
-		.locks_down_late = arg("--config-file") != NULL,
 		.ended = on_guest_ended,
 		.self = h,
 	};
@@ -274,24 +271,6 @@ static int start_from_file(struct husk *h, struct err *e)
 	return 0;
 }
 
-static bool has_one_processor(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1;
-}
-
-/* Before the first event is served. A filter takes the kernel 0.2 ms to compile: on the
- * guest's only processor that waits until there is something to do for this thread. */
-static int lock_down(struct husk *h, struct err *e)
-{
-	int r = 0;
-
-	if (h->filters && has_one_processor())
-		r = loop_wait(h->loop, GUEST_ALONE_MS);
-	return r < 0 ? err_code(e, r, "event loop") : machine_lock_down(h->machine, e);
-}
-
 static int run(struct husk *h, struct err *e)
 {
 	struct err why;
@@ -303,10 +282,6 @@ static int run(struct husk *h, struct err *e)
 		return r;
 	if (notify_ready(&why) < 0) /* who asked for it is gone: the guest is not */
 		log_warn("%s", why.text);
-	if (arg("--config-file"))
-		r = lock_down(h, e);
-	if (r < 0)
-		return r;
 	r = loop_run(h->loop);
 	if (r < 0)
 		return err_code(e, r, "event loop");

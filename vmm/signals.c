@@ -94,6 +94,8 @@ static void catch_signals(void)
 	struct sigaction counted = { .sa_handler = on_counted_signal,
 		.sa_flags = SA_RESTART };
 
+	/* a second one on the same thread would wait for the first to end husk */
+	(void)sigfillset(&fatal.sa_mask);
 	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
 		(void)sigaction(fatal_signals[i].sig, &fatal, NULL); /* all can be */
 	/* a reader that goes away is an error of that write, not the end of husk */

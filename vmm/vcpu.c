@@ -5,6 +5,7 @@
  */
 #include "vmm/vcpu.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +17,7 @@
 
 #include "vmm/base/log.h"
 
-enum vcpu_order { ORDER_RUN, ORDER_PAUSE, ORDER_STOP };
+enum vcpu_order { ORDER_RUN, ORDER_HOLD, ORDER_PAUSE, ORDER_STOP };
 
 struct vcpu {
 	int fd;
@@ -251,7 +252,8 @@ static void set_paused(struct vcpu *v)
 	(void)pthread_cond_broadcast(&v->changed);
 }
 
-/* Whether to run the guest now; waits while the order is to pause. */
+/* Whether to run the guest now; waits while the order is to pause, or to begin later.
+ */
 static bool obey(struct vcpu *v)
 {
 	bool run;
@@ -262,13 +264,15 @@ static bool obey(struct vcpu *v)
 	case ORDER_STOP:
 		return false;
 	case ORDER_PAUSE:
+		if (!finish_exit(v))
+			return false;
+		tell_of_pause(v);
+		break;
+	case ORDER_HOLD:
 		break;
 	}
-	if (!finish_exit(v))
-		return false;
-	tell_of_pause(v);
 	pthread_mutex_lock(&v->lock);
-	while (v->order == ORDER_PAUSE) {
+	while (v->order == ORDER_PAUSE || v->order == ORDER_HOLD) {
 		set_paused(v); /* anew for each order */
 		(void)pthread_cond_wait(&v->changed, &v->lock);
 	}
@@ -297,7 +301,7 @@ static void *run_vcpu(void *arg)
 	(void)pthread_setname_np(pthread_self(), v->name); /* cosmetic */
 	this_run = v->run;
 	unblock_signal();
-	go_on = install_filter(v);
+	go_on = install_filter(v) && obey(v);
 	if (v->index == 0)
 		phase_mark(v->env.phases, PHASE_FIRST_RUN);
 	while (go_on && obey(v)) {
@@ -351,6 +355,12 @@ static void give_order(struct vcpu *v, enum vcpu_order order)
 	pthread_mutex_unlock(&v->lock);
 	if (order != ORDER_RUN)
 		(void)pthread_kill(v->thread, VCPU_SIGNAL);
+}
+
+void vcpu_hold(struct vcpu *v)
+{
+	assert(!v->started);
+	v->order = ORDER_HOLD;
 }
 
 void vcpu_pause(struct vcpu *v)

@@ -55,7 +55,9 @@ MUST_CHECK int vcpu_set_boot_state(
 /* The KVM descriptor, for vcpu_x86.c. */
 int vcpu_fd(const struct vcpu *v);
 
+/* Starts the thread. After vcpu_hold it does not run the guest before vcpu_resume. */
 MUST_CHECK int vcpu_start(struct vcpu *v, struct err *e);
+void vcpu_hold(struct vcpu *v);
 
 /* Asks the vCPU to leave the guest and wait; vcpu_wait_paused waits until it does, up
  * to until_us of clock_us: 0, or -ETIMEDOUT. What it was asked for is served before,

@@ -272,23 +272,6 @@ static void on_alarm(int nr)
 	(void)nr;
 }
 
-Test(loop, leaves_what_it_waited_for_to_be_served)
-{
-	cr_assert_eq(loop_add(loop, &toy[0].source, EPOLLIN | EPOLLET), 0);
-	cr_assert_eq(loop_wait(loop, -1), 0);
-	cr_assert_eq(toy[0].calls, 0);
-	cr_assert_eq(loop_poll(loop, 0), 0);
-	cr_assert_eq(toy[0].calls, 1);
-}
-
-Test(loop, waits_no_longer_than_it_was_told)
-{
-	uint64_t start_us = clock_us();
-
-	cr_assert_eq(loop_wait(loop, 20), 0);
-	cr_assert_geq(clock_us() - start_us, 20 * 1000);
-}
-
 Test(loop, takes_a_signal_for_no_event)
 {
 	struct sigaction act = { .sa_handler = on_alarm };

@@ -168,6 +168,18 @@ Test(signals, exits_also_when_another_thread_is_at_fault)
 	cr_expect_eq(shared->deaths, 1);
 }
 
+static void fail_again(void *self)
+{
+	(void)self;
+	(void)raise(SIGSEGV);
+	(void)raise(SIGILL);
+}
+
+Test(signals, exits_when_dying_goes_wrong_too)
+{
+	cr_expect_eq(run(send, SIGBUS, fail_again), 149);
+}
+
 /* Touches memory that its file does not have. */
 static void touch_beyond_file(int bytes)
 {

@@ -2,7 +2,6 @@
 #include "vmm/base/loop.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -149,13 +148,6 @@ int loop_poll(struct loop *l, int timeout_ms)
 		serve(l);
 	l->n = l->at = 0;
 	return 0;
-}
-
-int loop_wait(struct loop *l, int timeout_ms)
-{
-	struct pollfd p = { .fd = l->epoll_fd, .events = POLLIN };
-
-	return poll(&p, 1, timeout_ms) < 0 && errno != EINTR ? -errno : 0;
 }
 
 int loop_run(struct loop *l)

@@ -50,9 +50,6 @@ void loop_remove(struct loop *l, struct loop_source *s);
 /* Waits up to timeout_ms (-1: without end) and serves what came. 0 or -errno. */
 MUST_CHECK int loop_poll(struct loop *l, int timeout_ms);
 
-/* Waits up to timeout_ms for something to serve, and leaves it. 0 or -errno. */
-MUST_CHECK int loop_wait(struct loop *l, int timeout_ms);
-
 /* Serves until loop_stop. 0 or -errno. */
 MUST_CHECK int loop_run(struct loop *l);
 
