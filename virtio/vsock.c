@@ -44,13 +44,12 @@ static void free_dead(struct vsock *s)
 
 static void end_all(struct vsock *s, bool with_lines)
 {
-	struct vsock_conn *c, *next;
+	struct vsock_conn *c;
 
-	for (c = TAILQ_FIRST(&s->all); c; c = next) {
-		next = TAILQ_NEXT(c, all);
-		if (with_lines || c->state != VSOCK_LINE)
-			vsock_conn_forget(c);
-	}
+	while ((c = TAILQ_FIRST(&s->all)))
+		vsock_conn_forget(c);
+	while (with_lines && (c = TAILQ_FIRST(&s->lines)))
+		vsock_conn_forget(c);
 	s->n_rst = 0;
 }
 
@@ -312,13 +311,14 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	s->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = s };
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
+	TAILQ_INIT(&s->lines);
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->timed);
 	TAILQ_INIT(&s->dead);
 	return s;
 }
 
-/* Made now, since nothing of that kind is allowed later. */
+/* Made now, like a limiter's: when it is needed, the host may be out of descriptors. */
 static int open_timer(struct vsock *s, struct err *e)
 {
 	int r;

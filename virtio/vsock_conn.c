@@ -37,7 +37,6 @@ static const struct vsock_step steps[VSOCK_STATES][VSOCK_EVENTS] = {
 		[VSOCK_EV_BAD] = FORGET,
 		[VSOCK_EV_HOST_EOF] = FORGET,
 		[VSOCK_EV_HOST_ERROR] = FORGET,
-		[VSOCK_EV_DEADLINE] = FORGET,
 	},
 	[VSOCK_ASKING] = {
 		[VSOCK_EV_SENT] = GO(ASKED, 0),

@@ -35,12 +35,37 @@ static void arm(struct vsock_conn *c)
 		vsock_set_timer(c->owner, c->due_us);
 }
 
+/* The list that a connection in this state is in. */
+static struct vsock_conns *list_of(struct vsock *s, enum vsock_state state)
+{
+	if (state == VSOCK_LINE)
+		return &s->lines;
+	return state == VSOCK_DEAD ? &s->dead : &s->all;
+}
+
+static void set_state(struct vsock_conn *c, enum vsock_state state)
+{
+	struct vsock_conns *from = list_of(c->owner, c->state);
+	struct vsock_conns *to = list_of(c->owner, state);
+
+	c->state = (uint8_t)state;
+	if (from == to)
+		return;
+	TAILQ_REMOVE(from, c, all);
+	TAILQ_INSERT_TAIL(to, c, all);
+}
+
+bool vsock_has_place(const struct vsock *s)
+{
+	return s->n_conns < VSOCK_CONNS_MAX || !TAILQ_EMPTY(&s->lines);
+}
+
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state)
 {
 	AUTO(close_fd) int owned = fd;
 	struct vsock_conn *c;
 
-	if (s->n_conns >= VSOCK_CONNS_MAX)
+	if (!vsock_has_place(s))
 		return NULL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -49,10 +74,11 @@ struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state s
 		(struct loop_source){ .fd = TAKE_FD(owned), .fn = on_host, .self = c };
 	c->owner = s;
 	c->state = (uint8_t)state;
-	TAILQ_INSERT_TAIL(&s->all, c, all);
+	/* a client may take its time to say the line, but not another's place */
+	if (s->n_conns == VSOCK_CONNS_MAX)
+		vsock_conn_forget(TAILQ_FIRST(&s->lines));
+	TAILQ_INSERT_TAIL(list_of(s, state), c, all);
 	s->n_conns++;
-	if (state == VSOCK_LINE)
-		arm(c); /* a client that never says it may not keep its place */
 	return c;
 }
 
@@ -103,30 +129,22 @@ static void close_host(struct vsock_conn *c)
 	drop_buf(c);
 }
 
-/* Takes it off every list; the memory goes when no caller can hold it any more. */
-static void bury(struct vsock_conn *c)
+void vsock_conn_forget(struct vsock_conn *c)
 {
 	struct vsock *s = c->owner;
 
+	if (c->state == VSOCK_DEAD)
+		return;
+	if (c->state != VSOCK_LINE)
+		s->stats.conns_removed++;
 	disarm(c);
 	close_host(c);
 	vsock_table_remove(&s->table, &c->link);
 	if (c->is_waiting)
 		TAILQ_REMOVE(&s->waiting, c, waiting);
 	c->is_waiting = false;
-	TAILQ_REMOVE(&s->all, c, all);
-	TAILQ_INSERT_TAIL(&s->dead, c, all);
+	set_state(c, VSOCK_DEAD); /* freed when no caller can hold it any more */
 	s->n_conns--;
-}
-
-void vsock_conn_forget(struct vsock_conn *c)
-{
-	if (c->state == VSOCK_DEAD)
-		return;
-	if (c->state != VSOCK_LINE)
-		c->owner->stats.conns_removed++;
-	c->state = VSOCK_DEAD;
-	bury(c);
 }
 
 static int say_ok(const struct vsock_conn *c)
@@ -171,7 +189,7 @@ unsigned vsock_conn_event(struct vsock_conn *c, enum vsock_event event)
 		vsock_conn_forget(c);
 		return 0;
 	}
-	c->state = (uint8_t)step.state;
+	set_state(c, step.state);
 	if (step.state == VSOCK_DYING && before != VSOCK_DYING)
 		c->owner->stats.conns_killed++;
 	act(c, step.actions);

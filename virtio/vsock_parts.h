@@ -22,7 +22,7 @@ enum {
 	VSOCK_CONNS_MAX = 1023,
 	VSOCK_LINE_MAX = 32, /* with its newline */
 	VSOCK_RST_MAX = 256,
-	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a line, a connect, and a shutdown */
+	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a connect, and of a shutdown */
 	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of something */
 };
 
@@ -33,7 +33,7 @@ struct vsock_conn {
 	struct vsock_link link; /* in the table, from ASKING or ANSWERING on */
 	struct loop_source host; /* fd -1: the host's side is gone */
 	struct vsock *owner;
-	TAILQ_ENTRY(vsock_conn) all; /* or among the dead */
+	TAILQ_ENTRY(vsock_conn) all; /* or among the lines, or the dead */
 	TAILQ_ENTRY(vsock_conn) waiting; /* for a buffer of the guest, in turn */
 	TAILQ_ENTRY(vsock_conn) timed; /* by deadline */
 	uint64_t due_us; /* of the deadline; 0: not timed */
@@ -90,6 +90,7 @@ struct vsock {
 	struct vsock_table table;
 	unsigned n_conns;
 	struct vsock_conns all, waiting, timed;
+	struct vsock_conns lines; /* those in VSOCK_LINE, by age */
 	struct vsock_conns dead; /* freed when no caller can know them any more */
 
 	unsigned rst_at, n_rst;
@@ -99,9 +100,11 @@ struct vsock {
 
 /* --- vsock_io.c --- */
 
+/* Whether there may be one more connection. */
+bool vsock_has_place(const struct vsock *s);
 /* A new connection over a host socket, taken over also on failure; it is in state and
- * not in the table. For a line the deadline begins. NULL when there are too many or no
- * memory. */
+ * not in the table. The oldest client without a line goes where a place is needed. NULL
+ * when there is none or no memory. */
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state);
 /* Puts it into the table under its ports. */
 void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer);

@@ -184,8 +184,7 @@ static void accept_guest(struct vsock *s, const struct packet *p)
 	int fd = -1;
 
 	/* guest: credit for what was never sent; more connections than there may be */
-	if (vsock_credit_hear(&credit, p->buf_alloc, p->fwd_cnt) &&
-		s->n_conns < VSOCK_CONNS_MAX)
+	if (vsock_credit_hear(&credit, p->buf_alloc, p->fwd_cnt) && vsock_has_place(s))
 		fd = vsock_connect_host(s, p->dst_port);
 	if (fd >= 0)
 		c = vsock_conn_create(s, fd, VSOCK_ANSWERING);

@@ -22,7 +22,7 @@ static const char letters[] = "?LqQaOsdDHyx";
 /* clang-format off */
 static const char *picture[] = {
 	/*            LINE SENT REQ RESP RST RCV SEND BOTH RW CRED CREQ BAD EOF ERR DRAIN TIME */
-	/* LINE */        "q" "L" "y" "y" "x" "y" "y" "y" "y" "y" "y" "x" "x" "x" "L" "x",
+	/* LINE */        "q" "L" "y" "y" "x" "y" "y" "y" "y" "y" "y" "x" "x" "x" "L" "y",
 	/* ASKING */      "q" "Q" "y" "y" "x" "y" "y" "y" "y" "y" "y" "y" "q" "x" "q" "x",
 	/* ASKED */       "Q" "Q" "y" "O" "x" "y" "y" "y" "y" "y" "y" "y" "Q" "y" "Q" "y",
 	/* ANSWERING */   "a" "O" "y" "y" "x" "y" "y" "y" "y" "y" "y" "y" "a" "y" "a" "y",
