@@ -57,6 +57,10 @@ static int serve_turn(struct blk *b, struct queue *q)
 
 	b->spent = 0;
 	b->starved = false;
+	if (b->later)
+		blk_go_on(b);
+	if (b->spent >= BLK_TURN_COST)
+		return 1;
 	do {
 		(void)queue_want_kicks(q, false); /* emptiness is seen by popping */
 		while ((r = blk_serve_next(b)) == BLK_SERVED)
@@ -113,11 +117,22 @@ static void blk_start(struct vdev *v)
 	(void)v; /* the queue says all */
 }
 
+/* Finishes all that was begun. */
+static void finish_all(struct blk *b)
+{
+	disk_drain(b->disk);
+	if (!b->later)
+		return;
+	while (b->later)
+		blk_go_on(b);
+	vdev_notify(&b->dev, 0);
+}
+
 static void blk_drain(struct vdev *v)
 {
 	struct blk *b = blk_of(v);
 
-	disk_drain(b->disk);
+	finish_all(b);
 	blk_requests_free(b);
 }
 
@@ -213,34 +228,18 @@ int blk_set_disk(struct vdev *v, struct disk *disk)
 	AUTO(disk_close) struct disk *owned = disk;
 	struct blk *b = blk_of(v);
 
-	if (disk_is_read_only(disk) != disk_is_read_only(b->disk)) {
-		b->stats.update_fails++;
+	if (disk_is_read_only(disk) != disk_is_read_only(b->disk))
 		return -EINVAL;
-	}
-	disk_drain(b->disk);
+	finish_all(b);
 	disk_close(b->disk);
 	use_disk(b, TAKE(owned));
 	vdev_config_changed(v);
-	b->stats.update_count++;
 	return 0;
-}
-
-int blk_prepare_limiter(struct vdev *v, const struct limiter_patch *p, struct err *e)
-{
-	struct blk *b = blk_of(v);
-	int r = limiter_prepare(b->limiter, p, e);
-
-	if (r < 0)
-		b->stats.update_fails++;
-	return r;
 }
 
 void blk_patch_limiter(struct vdev *v, const struct limiter_patch *p)
 {
-	struct blk *b = blk_of(v);
-
-	limiter_patch(b->limiter, p);
-	b->stats.update_count++;
+	limiter_patch(blk_of(v)->limiter, p);
 }
 
 struct limiter_cfg blk_limiter(const struct vdev *v)

@@ -40,6 +40,7 @@ struct blk {
 	struct limiter *limiter;
 	struct blk_stats stats;
 	uint64_t spent; /* cost of this turn so far */
+	struct request *later; /* a discard whose next range is for the next turn */
 	bool starved; /* the last turn ended for want of a struct request */
 	/* Those not in use. A synchronous disk needs one, the first; an asynchronous
 	 * one more, with their number in flight, up to QUEUE_SIZE_MAX. */
@@ -54,6 +55,9 @@ enum { BLK_NONE, BLK_SERVED, BLK_LATER };
 /* Takes the next request off the ring and serves it, or starts to. BLK_LATER: there is
  * one that has to wait, for the limiter or, then the device is starved, for others. */
 MUST_CHECK int blk_serve_next(struct blk *b);
+
+/* The next range of b->later; that may be set again then. */
+void blk_go_on(struct blk *b);
 
 /* The first request, as part of the device's construction; the memory of all others,
  * while none is in flight. */

@@ -46,6 +46,13 @@ static bool is_in_disk(
 
 static void next_range(struct request *req);
 
+/* guest: a range is up to 2 GiB, and the loop stands still for it */
+static bool is_slow_discard(const struct request *req)
+{
+	return req->type == VIRTIO_BLK_T_DISCARD &&
+		disk_discards_at_once(req->blk->disk);
+}
+
 static void on_done(struct disk_req *io, int result)
 {
 	struct request *req = container_of(io, struct request, io);
@@ -57,7 +64,10 @@ static void on_done(struct disk_req *io, int result)
 		return;
 	}
 	if (req->ranges > 0) {
-		next_range(req);
+		if (is_slow_discard(req))
+			req->blk->later = req;
+		else
+			next_range(req);
 		return;
 	}
 	switch (req->type) {
@@ -145,10 +155,15 @@ static void next_range(struct request *req)
 		refuse(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
-	req->blk->spent += BLK_COST_SLOW;
+	req->blk->spent += is_slow_discard(req) ? BLK_TURN_COST : BLK_COST_SLOW;
 	req->io.op = discard ? DISK_DISCARD : DISK_ZERO;
 	req->io.unmap = flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
 	disk_submit(req->blk->disk, &req->io);
+}
+
+void blk_go_on(struct blk *b)
+{
+	next_range(TAKE(b->later));
 }
 
 static void get_id(struct request *req)

@@ -20,7 +20,7 @@ MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
 	struct loop *loop, const struct limiter_cfg *limits, struct vdev **out,
 	struct err *e);
 
-/* For the five below: v is a block device that a transport has, on the loop's thread
+/* For the three below: v is a block device that a transport has, on the loop's thread
  * with the device lock held.
  *
  * Puts another disk in the place of the old one, which is drained and closed: the
@@ -29,16 +29,13 @@ MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
  * stays. */
 MUST_CHECK int blk_set_disk(struct vdev *v, struct disk *disk);
 
-/* Makes what a change of the limits needs: -errno with text, and nothing has changed;
- * then merges it. */
-MUST_CHECK int blk_prepare_limiter(
-	struct vdev *v, const struct limiter_patch *p, struct err *e);
+/* Merges a change of the limits. */
 void blk_patch_limiter(struct vdev *v, const struct limiter_patch *p);
 struct limiter_cfg blk_limiter(const struct vdev *v);
 
 /* What a device counted since its creation, in the names of the metrics
- * (contract, 9.2). Bumped by its device alone, with the device lock held; read, and the
- * extremes of each struct agg restarted, by the metrics. */
+ * (contract, 9.2). Bumped by its device alone, but where it says so, with the device
+ * lock held; read, and the extremes of each struct agg restarted, by the metrics. */
 struct blk_stats {
 	uint64_t activate_fails, cfg_fails, event_fails;
 	uint64_t read_bytes, write_bytes, read_count, write_count, flush_count;
@@ -46,7 +43,7 @@ struct blk_stats {
 	uint64_t no_avail_buffer; /* kicks that found nothing */
 	uint64_t invalid_reqs_count; /* requests that make no sense */
 	uint64_t execute_fails; /* requests that the disk failed */
-	uint64_t update_count, update_fails; /* of path or limits, by the API */
+	uint64_t update_count, update_fails; /* PATCHes of the API; machine_run.c's */
 	uint64_t rate_limiter_event_count; /* its timer, and then requests go on */
 	uint64_t rate_limiter_throttled_events, io_engine_throttled_events;
 	uint64_t remaining_reqs_count; /* left in the ring when it was left */
@@ -87,10 +84,9 @@ MUST_CHECK int net_create(const char *id, struct tap *tap, const struct net_opts
 /* Borrowed; v is a network device, here and below. */
 struct net_stats *net_stats(struct vdev *v);
 
-/* Merges changes of the limits, both or, on failure (-errno with text), neither; NULL:
- * none. */
-MUST_CHECK int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx,
-	const struct limiter_patch *tx, struct err *e);
+/* Merges changes of the limits; NULL: none. */
+void net_patch_limiters(
+	struct vdev *v, const struct limiter_patch *rx, const struct limiter_patch *tx);
 
 /* The limits in force. */
 struct limiter_cfg net_rx_limiter(const struct vdev *v);

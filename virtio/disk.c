@@ -222,7 +222,9 @@ static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 /* No mode discards on a block device: FALLOC_FL_PUNCH_HOLE writes zeroes there, by
  * which many give no space back, and io_uring has a command like BLKDISCARD from
  * Linux 6.12 on only. So a discard on one is done at once, on the loop. It is rare
- * (fstrim), and a range is no longer than the device lets a guest ask for. */
+ * (fstrim), and a range is no longer than the device lets a guest ask for. For a guest
+ * that asks for one after another, the device ends its turn after each, so that others
+ * have theirs in between. */
 int disk_range_mode(const struct disk *d, const struct disk_req *req)
 {
 	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block
@@ -255,6 +257,11 @@ int disk_run(struct disk *d, struct disk_req *req)
 bool disk_is_async(const struct disk *d)
 {
 	return d->engine != NULL;
+}
+
+bool disk_discards_at_once(const struct disk *d)
+{
+	return d->is_block;
 }
 
 void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self)

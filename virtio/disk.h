@@ -74,6 +74,9 @@ void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES]);
  */
 MUST_CHECK int disk_go_async(struct disk *d, struct loop *loop, struct err *e);
 bool disk_is_async(const struct disk *d);
+
+/* Whether discards are done before disk_submit returns, and may take long. */
+bool disk_discards_at_once(const struct disk *d);
 void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self);
 
 /* Starts a request, or puts it in line for the next disk_kick; it and its iovecs stay

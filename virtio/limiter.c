@@ -5,7 +5,6 @@
  */
 #include "virtio/limiter.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -27,7 +26,7 @@ struct limiter {
 	bool paused;
 	uint64_t at_ns; /* while waiting: when it can go */
 	struct loop *loop;
-	struct loop_source timer; /* timerfd; fd -1: nothing was ever limited */
+	struct loop_source timer; /* timerfd */
 	void (*ready)(void *self);
 	void *self;
 };
@@ -75,20 +74,17 @@ static void on_timer(void *self, uint32_t events)
 	l->ready(l->self);
 }
 
-/* 0 when there is a timer now, or -errno. */
-static int open_timer(struct limiter *l)
+/* Also where nothing is limited yet: a limit that comes later may find no descriptor
+ * free, and no system call allowed that makes one. */
+static int open_timer(struct limiter *l, struct err *e)
 {
 	int r;
 
-	if (l->timer.fd >= 0)
-		return 0;
 	l->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (l->timer.fd < 0)
-		return -errno;
+		return err_sys(e, "timer of a rate limiter");
 	r = loop_add(l->loop, &l->timer, EPOLLIN);
-	if (r < 0)
-		close_fd(TAKE_FD(l->timer.fd));
-	return r;
+	return r < 0 ? err_code(e, r, "timer of a rate limiter") : 0;
 }
 
 static bool has_limits(const struct state *state)
@@ -109,7 +105,7 @@ int limiter_create(struct loop *loop, const struct limiter_cfg *cfg,
 	l->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = l };
 	l->ready = ready;
 	l->self = self;
-	r = limiter_prepare(l, &all, e);
+	r = open_timer(l, e);
 	if (r < 0)
 		return r;
 	limiter_patch(l, &all);
@@ -147,16 +143,6 @@ bool limiter_take(struct limiter *l, uint64_t bytes)
 	return true;
 }
 
-int limiter_prepare(struct limiter *l, const struct limiter_patch *p, struct err *e)
-{
-	int r = 0;
-
-	if ((p->has_bandwidth && bucket_is_limit(&p->to.bandwidth)) ||
-		(p->has_ops && bucket_is_limit(&p->to.ops)))
-		r = open_timer(l);
-	return r < 0 ? err_code(e, r, "timer of a rate limiter") : 0;
-}
-
 void limiter_patch(struct limiter *l, const struct limiter_patch *p)
 {
 	uint64_t now = now_ns();
@@ -170,7 +156,6 @@ void limiter_patch(struct limiter *l, const struct limiter_patch *p)
 		bucket_init(&l->now.ops, &l->now.cfg.ops, now);
 	}
 	l->has_limits = has_limits(&l->now);
-	assert(!l->has_limits || l->timer.fd >= 0);
 	if (l->waiting) /* what it waited for is no more: by the loop, not from here */
 		wait_until(l, now);
 }
@@ -253,11 +238,7 @@ int limiter_snap(struct limiter *l, struct snap *s)
 	snap_end(s);
 	if (!s->loading || !ok || s->error != 0)
 		return snap_check(s, ok);
-	if (has_limits(&state))
-		s->error = open_timer(l);
-	if (s->error == 0) {
-		l->now = state;
-		l->has_limits = has_limits(&state);
-	}
-	return s->error;
+	l->now = state;
+	l->has_limits = has_limits(&state);
+	return 0;
 }

@@ -26,7 +26,7 @@ struct limiter_patch {
 struct limiter;
 
 /* ready: called on the loop, device lock held, at the moment when a request that was
- * refused can go. With a cfg of no limits nothing is opened. -errno with text. */
+ * refused can go. The timer for that is there from now on. -errno with text. */
 MUST_CHECK int limiter_create(struct loop *loop, const struct limiter_cfg *cfg,
 	void (*ready)(void *self), void *self, struct limiter **out, struct err *e);
 void limiter_destroy(struct limiter *l);
@@ -38,11 +38,7 @@ DEFINE_AUTO(struct limiter *, limiter_destroy);
  */
 MUST_CHECK bool limiter_take(struct limiter *l, uint64_t bytes);
 
-/* Makes what a change needs, without making the change. -errno with text. */
-MUST_CHECK int limiter_prepare(
-	struct limiter *l, const struct limiter_patch *p, struct err *e);
-/* Merges a change that was prepared, with new full buckets; a waiting request is told
- * to try again. */
+/* Merges a change, with new full buckets; a waiting request is told to try again. */
 void limiter_patch(struct limiter *l, const struct limiter_patch *p);
 
 /* What is in force now, with the bursts as configured; for GET /vm/config. */

@@ -292,7 +292,7 @@ static uint64_t offered(const struct net_opts *opts)
 	return features;
 }
 
-/* Made now, since nothing of that kind is allowed later. */
+/* Made now, like a limiter's: when it is needed, the host is out of something. */
 static int open_retry(struct net *n, struct err *e)
 {
 	int r;
@@ -345,21 +345,15 @@ struct net_stats *net_stats(struct vdev *v)
 	return &net_of(v)->stats;
 }
 
-int net_patch_limiters(struct vdev *v, const struct limiter_patch *rx,
-	const struct limiter_patch *tx, struct err *e)
+void net_patch_limiters(
+	struct vdev *v, const struct limiter_patch *rx, const struct limiter_patch *tx)
 {
 	struct net *n = net_of(v);
-	int r = rx ? limiter_prepare(n->rx.limiter, rx, e) : 0;
 
-	if (r == 0 && tx)
-		r = limiter_prepare(n->tx.limiter, tx, e);
-	if (r < 0)
-		return r;
 	if (rx)
 		limiter_patch(n->rx.limiter, rx);
 	if (tx)
 		limiter_patch(n->tx.limiter, tx);
-	return 0;
 }
 
 struct limiter_cfg net_rx_limiter(const struct vdev *v)

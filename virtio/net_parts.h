@@ -44,6 +44,7 @@ struct net_rx {
 
 	unsigned n_bufs, n_iov; /* gathered, oldest first */
 	uint64_t room; /* bytes in them */
+	uint64_t spent; /* what this turn has cost so far */
 	struct rx_buf buf[QUEUE_SIZE_MAX];
 	struct iovec iov[RX_IOV_MAX]; /* and one more span, for `over` */
 

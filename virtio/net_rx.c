@@ -12,7 +12,10 @@
 #include "virtio/net_parts.h"
 
 enum {
-	RX_TURN_FRAMES = 64,
+	/* What a turn may cost: a frame costs 1, and as much again so much room in the
+	 * chains that are gathered, whose pages the queue marks. */
+	RX_TURN_COST = 64,
+	RX_COST_ROOM = 256 << 10,
 	RX_ERRORS_MAX = 16, /* in a row */
 };
 
@@ -42,6 +45,7 @@ static void keep(struct net_rx *rx)
 	memcpy(&rx->iov[rx->n_iov], iov, n_iov * sizeof(*iov));
 	rx->n_iov += n_iov;
 	rx->room += chain_wr_bytes(&rx->chain);
+	rx->spent += chain_wr_bytes(&rx->chain) / RX_COST_ROOM;
 	rx->buf[rx->n_bufs++] =
 		(struct rx_buf){ rx->chain.head, n_iov, chain_wr_bytes(&rx->chain) };
 }
@@ -278,7 +282,9 @@ int net_rx_run(struct net *n)
 	struct net_rx *rx = &n->rx;
 	int r = 0;
 
-	for (unsigned i = 0; i < RX_TURN_FRAMES && rx->wait == RX_RUN; i++) {
+	/* guest: room where none is of use must not keep the loop */
+	for (rx->spent = 0; rx->spent < RX_TURN_COST && rx->wait == RX_RUN;
+		rx->spent++) {
 		r = gather(n);
 		if (r < 0)
 			break;

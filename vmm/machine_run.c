@@ -73,19 +73,15 @@ void machine_resume(struct machine *m)
 	m->state = MACHINE_RUNNING;
 }
 
-/* Makes a change whose file, if it has one, is open: all of it or, on failure, nothing.
- * The setting takes the path over; disk is taken over in any case. */
+/* Makes a change whose file, if it has one, is open: all of it or, when the disk is not
+ * taken, nothing. The setting takes the path over; disk is taken over in any case. */
 static int change_drive(
 	struct drive *d, struct drive_patch *patch, struct disk *disk, struct err *e)
 {
 	AUTO(disk_close) struct disk *owned = disk;
 	char *old = d->cfg.path_on_host;
-	int r = 0;
+	int r;
 
-	if (patch->has_rate_limiter)
-		r = blk_prepare_limiter(d->dev, &patch->rate_limiter, e);
-	if (r < 0)
-		return r;
 	if (owned) {
 		r = blk_set_disk(d->dev, TAKE(owned));
 		if (r < 0)
@@ -103,22 +99,24 @@ static int change_drive(
 int machine_patch_drive(struct machine *m, struct drive_patch *patch, struct err *e)
 {
 	struct drive *d = machine_find_drive(m, patch->drive_id);
+	struct blk_stats *stats;
 	struct disk *disk = NULL;
 	int r = 0;
 
 	if (!d)
 		return err_bad(e, "there is no drive '%.80s'", patch->drive_id);
-	if (!patch->path_on_host && !patch->has_rate_limiter)
-		return err_bad(
-			e, "drive '%s': nothing to change is given", patch->drive_id);
 	if (patch->path_on_host)
 		r = drive_open_disk(
 			&d->cfg, patch->path_on_host, m->env.loop, &disk, e);
-	if (r == 0) {
-		pthread_mutex_lock(m->env.lock);
+	else if (!patch->has_rate_limiter)
+		r = err_bad(e, "nothing to change is given");
+	pthread_mutex_lock(m->env.lock);
+	stats = blk_stats(d->dev);
+	if (r == 0)
 		r = change_drive(d, patch, disk, e);
-		pthread_mutex_unlock(m->env.lock);
-	}
+	stats->update_count += r == 0;
+	stats->update_fails += r < 0;
+	pthread_mutex_unlock(m->env.lock);
 	return r < 0 ? err_add(e, r, "drive '%s'", patch->drive_id) : 0;
 }
 

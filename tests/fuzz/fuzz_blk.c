@@ -287,11 +287,7 @@ static void step_async(struct input *in, uint8_t what)
 		if (what % 2 == 0)
 			disk_now->batch(disk_now->batch_self);
 	} else if (what < 250) {
-		int r = blk_prepare_limiter(mmio_vdev(t), &p, NULL);
-
-		assert(r == 0 || loaded_garbage);
-		if (r == 0)
-			blk_patch_limiter(mmio_vdev(t), &p);
+		blk_patch_limiter(mmio_vdev(t), &p);
 		poll_loop();
 	} else {
 		next = open_disk(which == 1);

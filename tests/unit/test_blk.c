@@ -11,9 +11,11 @@
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "tests/unit/fake_driver.h"
 #include "virtio/devices.h"
+#include "virtio/disk_parts.h"
 #include "vmm/base/log.h"
 
 enum { SECTORS = 64, STATUS_UNSET = 0xee };
@@ -32,6 +34,7 @@ static struct fake_driver drv;
 static struct loop *loop;
 static struct mmio *t;
 static gpa_t status_at;
+static bool is_block; /* what is attached from now on counts as a block device */
 
 /* Sector i begins with i, and is filled with its low byte. */
 static void fill_disk(void)
@@ -56,6 +59,7 @@ static void attach(bool read_only, bool flush)
 
 	mmio_destroy(t);
 	cr_assert_eq(disk_open(path, read_only, &disk, NULL), 0);
+	disk->is_block = is_block;
 	cr_assert_eq(blk_create("disk0", disk, flush, loop, &no_limits, &v, NULL), 0);
 	cr_assert_eq(mmio_create(v, drv.mem, loop, &t, NULL), 0);
 }
@@ -518,4 +522,79 @@ Test(blk, leaves_the_loop_to_others_before_the_ring_is_empty)
 		cr_assert_eq(loop_poll(loop, 0), 0);
 	cr_assert_eq(turns, 4);
 	cr_assert_eq(fake_used_flags(&drv), 0); /* asks for kicks again */
+}
+
+/* --- discards on a block device, which the loop waits for --- */
+
+static unsigned n_ioctls; /* which the file in its place does not know */
+
+/* In the C library's place. */
+int ioctl(int fd, unsigned long op, ...)
+{
+	(void)fd;
+	(void)op;
+	n_ioctls++;
+	return 0;
+}
+
+static void attach_block_device(void)
+{
+	is_block = true;
+	attach(false, true);
+	fake_bring_up(t, &drv, BASIC | WRITABLE);
+	status_at = fake_alloc(&drv, 1, STATUS_UNSET);
+}
+
+static void post_discard(unsigned n)
+{
+	static const struct virtio_blk_discard_write_zeroes r[3] = { { 0, 8, 0 },
+		{ 8, 8, 0 }, { 16, 8, 0 } };
+	struct fake_span spans[] = { { header(VIRTIO_BLK_T_DISCARD, 0), 16, false },
+		{ ranges(r, n), n * (uint32_t)sizeof(*r), false },
+		{ status_at, 1, true } };
+
+	fake_post(&drv, spans, 3);
+}
+
+Test(blk, discards_one_range_of_a_block_device_in_a_turn)
+{
+	attach_block_device();
+	post_discard(3);
+	post_discard(1);
+	kick();
+	for (unsigned i = 1; i <= 4; i++) {
+		cr_assert_eq(n_ioctls, i);
+		cr_assert_eq(fake_used_idx(&drv), i < 3 ? 0 : i - 2);
+		cr_assert_eq(loop_poll(loop, 0), 0);
+	}
+	cr_assert_eq(n_ioctls, 4);
+	cr_assert_eq(status(), VIRTIO_BLK_S_OK);
+	cr_assert_eq(fake_used_flags(&drv), 0);
+}
+
+Test(blk, finishes_a_discard_before_a_pause)
+{
+	attach_block_device();
+	post_discard(3);
+	kick();
+	cr_assert_eq(fake_used_idx(&drv), 0);
+	mmio_pause(t);
+	cr_assert_eq(n_ioctls, 3);
+	cr_assert_eq(fake_used_idx(&drv), 1);
+	mmio_resume(t);
+	cr_assert_eq(loop_poll(loop, 0), 0);
+	cr_assert_eq(n_ioctls, 3);
+}
+
+Test(blk, finishes_a_discard_on_the_disk_that_it_was_for)
+{
+	struct disk *next;
+
+	attach_block_device();
+	post_discard(3);
+	kick();
+	cr_assert_eq(disk_open(path, false, &next, NULL), 0);
+	cr_assert_eq(blk_set_disk(mmio_vdev(t), next), 0);
+	cr_assert_eq(n_ioctls, 3);
+	cr_assert_eq(fake_used_idx(&drv), 1);
 }
