@@ -30,6 +30,7 @@ apt=(apt-get -q -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$o
 	-o "Dir::State::Lists=$out/lists" -o "Dir::Cache=$out/cache" -o APT::Sandbox::User=root)
 run "${apt[@]}" update
 cd "$out"
+rm -f "$name"_*.dsc # of a version before
 run "${apt[@]}" source --download-only "$name"
 rm -rf unpacked
 run dpkg-source --no-check -x "$name"_*.dsc unpacked

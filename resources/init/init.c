@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BOOT_TIMER_GPA 0xc0000000 /* the monitor's device page */
@@ -222,16 +224,25 @@ static int accept_on_vsock(void)
 	return connection;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* A reset loses what has not left yet: says that no more comes, and waits a second at
  * most for the other side to have it all and to close. */
 static void finish(int connection)
 {
-	struct timeval second = { .tv_sec = 1 };
-	char rest[64];
+	struct pollfd p = { .fd = connection, .events = POLLIN };
+	int64_t end = now_ms() + 1000, left;
+	char rest[4096];
 
 	shutdown(connection, SHUT_WR);
-	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	while (read(connection, rest, sizeof(rest)) > 0)
+	while ((left = end - now_ms()) > 0 && poll(&p, 1, (int)left) > 0 &&
+		recv(connection, rest, sizeof(rest), MSG_DONTWAIT) > 0)
 		;
 }
 
@@ -278,11 +289,30 @@ static void wait_for(pid_t pid)
 			WEXITSTATUS(status));
 }
 
+static void on_alarm(int signal)
+{
+	(void)signal; /* it interrupts what waits */
+}
+
+/* Waits a second at most for the console to take what was written, also where somebody
+ * typed Ctrl-S: only stopping the output once more lets it be started from here. */
+static void drain_console(void)
+{
+	struct sigaction interrupts = { .sa_handler = on_alarm };
+	struct itimerval second = { .it_value.tv_sec = 1, .it_interval.tv_sec = 1 };
+
+	tcflow(1, TCOOFF);
+	tcflow(1, TCOON);
+	sigaction(SIGALRM, &interrupts, NULL);
+	setitimer(ITIMER_REAL, &second, NULL);
+	tcdrain(1);
+}
+
 static void reset_machine(void)
 {
 	kill(-1, SIGKILL);
 	sync();
-	tcdrain(1);
+	drain_console();
 	/* A clean journal: the next boot of this disk has nothing to replay. */
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	reboot(RB_AUTOBOOT);
