@@ -126,7 +126,7 @@ images: kernel ## root images and initramfs: build/images
 host: | build/.setup build/cjson/cJSON.c ## the emulated AMD server on which real guests run: build/host
 	$(Q)tests/host/build-refhost build/host
 
-build/fio/fio: | build/.setup
+build/fio/fio: tests/build-fio | build/.setup
 	$(Q)tests/build-fio build/fio
 
 .PHONY: run

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * traffic: what the tests of devices do inside the guest and beside it, where busybox
- * has no command for it. Without a fault it is silent and ends with 0. traffic
- * disk-write DEVICE OPS   writes blocks at random, reads some back and then all traffic
- * disk-check DEVICE OPS   the same writes without writing: is all there? traffic flood
- * ADDRESS PORT BYTES PER_SECOND SECONDS    UDP; 0 a second: unpaced traffic offloads
- * INTERFACE on|off traffic api SOCKET METHOD PATH BODY    one request; prints what came
- * back
+ * has no command for it. Without a fault it ends with 0, and is silent but for what is
+ * said here. How MUCH is a number, or until:FILE: until that exists.
+ *
+ * traffic disk-write DEVICE MUCH
+ *     writes blocks at random, reads some back and then all; says how often
+ * traffic disk-check DEVICE TIMES
+ *     the same writes without writing: is all there?
+ * traffic tcp|vsock|unix ADDRESS PORT send|receive MUCH
+ *     a stream of so many MiB; until: one that the sender ends
+ * traffic tcp|vsock|unix ADDRESS PORT first|second MIB [TIMES]
+ *     streams both ways
+ * traffic flood ADDRESS PORT BYTES PER_SECOND SECONDS
+ *     UDP; 0 a second: unpaced
+ * traffic offloads INTERFACE on|off
+ * traffic api SOCKET METHOD PATH BODY
+ *     one request; prints what came back
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,6 +47,24 @@ enum {
 	SLOTS = 16, /* requests in flight, each in a part of the disk of its own */
 	NS_PER_S = 1000000000,
 };
+
+/* --- how much --- */
+
+static unsigned much; /* what a number says */
+static const char *until; /* or the file to wait for */
+
+static void set_much(const char *arg)
+{
+	if (strncmp(arg, "until:", 6) == 0)
+		until = arg + 6;
+	else
+		much = (unsigned)atoi(arg);
+}
+
+static bool is_time(void)
+{
+	return until && access(until, F_OK) == 0;
+}
 
 /* --- disks --- */
 
@@ -126,16 +154,16 @@ static void start(struct disk *d, unsigned i, aio_context_t aio)
 		die("io_submit");
 }
 
-/* Each slot makes `ops` requests, all slots at once. */
-static void write_all(struct disk *d, unsigned ops)
+/* Each slot makes as many requests, all slots at once. Returns how many. */
+static unsigned write_all(struct disk *d)
 {
-	unsigned left[SLOTS], busy = SLOTS;
+	unsigned made[SLOTS], most = 1, busy = SLOTS;
 	aio_context_t aio = 0;
 
 	if (syscall(SYS_io_setup, SLOTS, &aio) < 0)
 		die("io_setup");
 	for (unsigned i = 0; i < SLOTS; i++) {
-		left[i] = ops;
+		made[i] = 1;
 		start(d, i, aio);
 	}
 	while (busy > 0) {
@@ -150,11 +178,19 @@ static void write_all(struct disk *d, unsigned ops)
 			die(s->write ? "a write" : "a read");
 		if (!s->write)
 			check(d, s);
-		if (--left[ev.data] > 0)
+		if (is_time()) {
+			much = most;
+			until = NULL;
+		}
+		if (until || made[ev.data] < much) {
+			made[ev.data]++;
+			most = made[ev.data] > most ? made[ev.data] : most;
 			start(d, (unsigned)ev.data, aio);
-		else
+		} else {
 			busy--;
+		}
 	}
+	return most;
 }
 
 static void read_all(struct disk *d)
@@ -199,8 +235,9 @@ static int disk_write(char **arg)
 {
 	static struct disk d;
 
+	set_much(arg[1]);
 	disk_open(&d, arg[0]);
-	write_all(&d, (unsigned)atoi(arg[1]));
+	(void)printf("wrote %s times %u\n", arg[0], write_all(&d));
 	read_all(&d);
 	return fsync(d.fd) < 0;
 }
@@ -223,13 +260,16 @@ static int disk_check(char **arg)
 enum { CHUNK = 64 << 10 };
 static uint64_t chunk[CHUNK / sizeof(uint64_t)];
 
-/* What the i-th chunk of a stream has. */
-static void fill_chunk(unsigned i)
+/* What the i-th chunk of a stream has; the last of one without a set length begins with
+ * a zero. */
+static void fill_chunk(unsigned i, bool last)
 {
 	uint64_t rng = (i + 1) * 0x9e3779b97f4a7c15;
 
 	for (unsigned k = 0; k < CHUNK / sizeof(*chunk); k++)
 		chunk[k] = next(&rng);
+	if (last)
+		chunk[0] = 0;
 }
 
 static uint64_t now_ns(void)
@@ -240,10 +280,13 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-static void stream_send(int fd, unsigned chunks)
+static void stream_send(int fd)
 {
-	for (unsigned i = 0; i < chunks; i++) {
-		fill_chunk(i);
+	bool last = false;
+
+	for (unsigned i = 0; until ? !last : i < much; i++) {
+		last = is_time();
+		fill_chunk(i, last);
 		for (size_t at = 0; at < CHUNK;) {
 			ssize_t n =
 				send(fd, (char *)chunk + at, CHUNK - at, MSG_NOSIGNAL);
@@ -255,34 +298,37 @@ static void stream_send(int fd, unsigned chunks)
 	}
 }
 
-static void stream_receive(int fd, unsigned chunks)
+static void stream_receive(int fd)
 {
-	static char got[CHUNK];
+	static uint64_t got[CHUNK / sizeof(uint64_t)];
+	bool last = false;
 
-	for (unsigned i = 0; i < chunks; i++) {
-		fill_chunk(i);
-		if (recv(fd, got, CHUNK, MSG_WAITALL) != CHUNK ||
-			memcmp(got, chunk, CHUNK) != 0)
+	for (unsigned i = 0; until ? !last : i < much; i++) {
+		ssize_t n = recv(fd, got, CHUNK, MSG_WAITALL);
+
+		last = until && got[0] == 0;
+		fill_chunk(i, last);
+		if (n != CHUNK || memcmp(got, chunk, CHUNK) != 0)
 			die("what came is not what was sent");
 	}
 }
 
 /* One connection from beginning to end. The receiver answers with a byte when it has
  * all and nothing more. */
-static void stream(int fd, const char *how, unsigned chunks)
+static void stream(int fd, const char *how)
 {
 	bool sends = strcmp(how, "send") == 0, first = strcmp(how, "first") == 0;
 	char last = 0;
 
 	if (first || strcmp(how, "second") == 0) {
 		/* both ways; the second has the last word */
-		first ? stream_send(fd, chunks) : stream_receive(fd, chunks);
-		first ? stream_receive(fd, chunks) : stream_send(fd, chunks);
+		first ? stream_send(fd) : stream_receive(fd);
+		first ? stream_receive(fd) : stream_send(fd);
 		sends = first;
 	} else if (sends) {
-		stream_send(fd, chunks);
+		stream_send(fd);
 	} else {
-		stream_receive(fd, chunks);
+		stream_receive(fd);
 	}
 	/* no half-close: husk's vsock makes a whole one of it, as its contract says */
 	if (sends && recv(fd, &last, 1, 0) != 1)
@@ -296,11 +342,12 @@ static void stream(int fd, const char *how, unsigned chunks)
 static int streams(char **arg, int (*address)(struct end *e))
 {
 	struct end e = end_open(arg[0], arg[1], address);
-	unsigned chunks = (unsigned)atoi(arg[3]) * ((1 << 20) / CHUNK);
 	int times = arg[4] ? atoi(arg[4]) : 1;
 
+	set_much(arg[3]);
+	much *= (1 << 20) / CHUNK;
 	while (times-- > 0)
-		stream(end_connect(&e), arg[2], chunks);
+		stream(end_connect(&e), arg[2]);
 	return 0;
 }
 
