@@ -13,8 +13,9 @@
 #include "vmm/base/err.h"
 
 /* Copies the regular file from into the directory as name, with its permission bits and
- * owned by uid:gid. A name that is a symbolic link, no regular file, or has another
- * link is refused; a plain file of that name is removed, not written to. */
+ * owned by uid:gid. A name that is a symbolic link, no regular file, the executable
+ * itself, or has another link is refused; another plain file of that name is removed,
+ * not written to. */
 MUST_CHECK int binary_copy(
 	int from, int dir, const char *name, uid_t uid, gid_t gid, struct err *e);
 

@@ -234,9 +234,3 @@ int cgroup_attach(const struct cgroup *c, struct err *e)
 		r = join(c->dirs[i], c->version == 1 ? "tasks" : "cgroup.procs", e);
 	return r;
 }
-
-void cgroup_close(struct cgroup *c)
-{
-	while (c->n > 0)
-		close_fd(c->dirs[--c->n]);
-}

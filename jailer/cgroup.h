@@ -21,7 +21,7 @@ struct cgroup_property {
 	const char *value; /* borrowed from the text */
 };
 
-/* The groups of this jail, one for each controller in version 1. */
+/* The groups of this jail, one for each controller in version 1. Exec closes them. */
 struct cgroup {
 	unsigned version;
 	size_t n;
@@ -48,8 +48,5 @@ MUST_CHECK int cgroup_set_up(struct cgroup *c, const char *parent, const char *i
 
 /* Moves the calling process into the groups. */
 MUST_CHECK int cgroup_attach(const struct cgroup *c, struct err *e);
-
-/* Closes the descriptors; the groups stay. */
-void cgroup_close(struct cgroup *c);
 
 #endif

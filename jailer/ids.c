@@ -8,12 +8,16 @@
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "jailer/paths.h"
 
 #define CAP_WORDS 2 /* of _LINUX_CAPABILITY_VERSION_3 */
+
+#define FIRST_USER_NS_INODE 0xEFFFFFFDU /* the kernel's, part of its ABI */
 
 struct caps {
 	struct __user_cap_header_struct head;
@@ -36,11 +40,29 @@ int ids_limit(__rlimit_resource_t what, const char *name, uint64_t value, struct
 	return 0;
 }
 
+bool ids_is_in_user_ns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != FIRST_USER_NS_INODE;
+}
+
+/* They may not where the namespace was made without any right. */
+static bool may_change_groups(void)
+{
+	char text[16];
+
+	return path_read_text(AT_FDCWD, "/proc/self/setgroups", text, sizeof(text)) <
+		0 ||
+		strcmp(text, "deny\n") != 0;
+}
+
 bool ids_is_privileged(void)
 {
 	struct caps c;
 
-	return read_caps(&c) == 0 && (c.words[0].effective & (1U << CAP_SYS_ADMIN));
+	return read_caps(&c) == 0 && (c.words[0].effective & (1U << CAP_SYS_ADMIN)) &&
+		may_change_groups();
 }
 
 static int write_map(const char *path, uint32_t inside, uint32_t outside, struct err *e)

@@ -16,7 +16,12 @@
 MUST_CHECK int ids_limit(
 	__rlimit_resource_t what, const char *name, uint64_t value, struct err *e);
 
-/* Whether this process may make jails as root does: it has CAP_SYS_ADMIN. */
+/* Whether this process is in a user namespace other than the first, where it makes no
+ * device nodes, whatever ids and capabilities it has. False without /proc. */
+bool ids_is_in_user_ns(void);
+
+/* Whether it may become another user and group as root does: it has CAP_SYS_ADMIN, and
+ * may change its supplementary groups. */
 bool ids_is_privileged(void);
 
 /* Enters a user namespace in which the caller is uid:gid, its only user and group. */

@@ -43,7 +43,8 @@ struct jail {
 	struct cgroup cgroup;
 	struct devices devices;
 	struct jail_dirs dirs;
-	bool in_user_ns;
+	bool in_user_ns; /* made here */
+	bool binds_devices; /* the host's: it can make none */
 	mode_t umask; /* of the caller, and of the monitor */
 	sighandler_t on_file_too_big; /* likewise */
 	int report[2]; /* a pipe to the process that was started first: its end, ours */
@@ -62,10 +63,11 @@ static int open_inputs(struct jail *j, struct err *e)
 		r = path_open_dir(j->o.base_dir, &j->base, e);
 	if (r == 0 && j->o.cgroup_version == 2 && j->o.n_properties == 0)
 		r = cgroup_join_existing(parent_cgroup(j), e);
-	if (r < 0 || ids_is_privileged())
+	if (r < 0)
 		return r;
-	j->in_user_ns = true;
-	return ids_enter_user_ns(j->o.uid, j->o.gid, e);
+	j->in_user_ns = !ids_is_privileged();
+	j->binds_devices = j->in_user_ns || ids_is_in_user_ns();
+	return j->in_user_ns ? ids_enter_user_ns(j->o.uid, j->o.gid, e) : 0;
 }
 
 static int make_root(struct jail *j, struct err *e)
@@ -146,7 +148,7 @@ static int change_root(struct jail *j, struct err *e)
 	int r = chroot_unshare(j->root, e);
 
 	if (r == 0)
-		r = devices_find(&j->devices, j->in_user_ns, e);
+		r = devices_find(&j->devices, j->binds_devices, e);
 	if (r < 0)
 		return r;
 	close_fd(TAKE_FD(j->root));

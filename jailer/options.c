@@ -86,7 +86,9 @@ static int read_cgroups(const struct line *l, struct options *o, struct err *e)
 		return err_bad(e, "cgroup version '%s' is neither 1 nor 2", version);
 	o->cgroup_version = version && version[0] == '2' ? 2 : 1;
 	o->parent_cgroup = value(l, "--parent-cgroup");
-	if (o->parent_cgroup && !path_is_inner(o->parent_cgroup))
+	/* the empty path would be the hierarchy's root */
+	if (o->parent_cgroup &&
+		(o->parent_cgroup[0] == '\0' || !path_is_inner(o->parent_cgroup)))
 		return err_bad(e,
 			"parent cgroup '%s' is not a relative path without '.' and '..'",
 			o->parent_cgroup);

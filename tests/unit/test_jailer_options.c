@@ -162,6 +162,17 @@ Test(jailer_options, keeps_the_parent_cgroup_below_the_mount)
 	cr_expect_eq(parse(NEEDED "--parent-cgroup a.b/..c/..."), ARGS_RUN);
 }
 
+Test(jailer_options, refuses_an_empty_parent_cgroup)
+{
+	char *argv[] = { (char[]){ "j" }, (char[]){ "--id" }, (char[]){ "x" },
+		(char[]){ "--exec-file" }, (char[]){ "x" }, (char[]){ "--uid" },
+		(char[]){ "1" }, (char[]){ "--gid" }, (char[]){ "1" },
+		(char[]){ "--parent-cgroup" }, (char[]){ "" }, NULL };
+
+	cr_assert_eq(options_parse((int)ARRAY_LEN(argv) - 1, argv, &o, &e), -EINVAL);
+	cr_assert(strstr(e.text, "parent cgroup ''"), "%s", e.text);
+}
+
 Test(jailer_options, lets_the_later_of_two_equal_limits_win)
 {
 	cr_assert_eq(parse(NEEDED "--resource-limit no-file=1 --resource-limit fsize=0 "
