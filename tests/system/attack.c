@@ -4,13 +4,15 @@
  * [ARGUMENT]` makes a thread of the process do it (puppet.h) and prints "ok" when it
  * worked, else the error, or how the process died of it. THREAD is main, or the begin
  * of a name. `attack with-key COMMAND...` runs a command in a session that has a secret
- * key.
+ * key; `attack landlock` says whether the kernel has Landlock.
  */
 #include "tests/system/puppet.h"
 
 #include <arpa/inet.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <linux/keyctl.h>
+#include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -84,6 +86,108 @@ static long open_from_fds(struct puppet *p, const char *path)
 			last = r;
 	}
 	return last;
+}
+
+/* --- by a ring of its own, whose requests name what no filter sees --- */
+
+enum { RING_ENTRIES = 4, RING_BYTES = 4096 };
+
+static struct ring {
+	uint64_t fd; /* the process's */
+	struct io_uring_params params;
+	char *queues; /* shared with the process */
+	struct io_uring_sqe *entries;
+} ring;
+
+/* What the process has mapped, here too: its memory by /proc has no rings on some
+ * kernels. */
+static void *share_ring(int fd, uint64_t offset)
+{
+	const int protection = PROT_READ | PROT_WRITE;
+	void *at = mmap(NULL, RING_BYTES, protection, MAP_SHARED, fd, (off_t)offset);
+
+	if (at == MAP_FAILED)
+		die("mmap of a ring");
+	return at;
+}
+
+static long map_ring(struct puppet *p, uint64_t offset)
+{
+	return call(p, SYS_mmap, 0, RING_BYTES, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_POPULATE, ring.fd, offset);
+}
+
+/* For the main thread: the calls that others have not. */
+static long make_ring(struct puppet *p)
+{
+	uint64_t at = puppet_put(p, &ring.params, sizeof(ring.params));
+	long r = call(p, SYS_io_uring_setup, RING_ENTRIES, at);
+	int process, fd;
+
+	if (r < 0)
+		return r;
+	ring.fd = (uint64_t)r;
+	puppet_get(p, at, &ring.params, sizeof(ring.params));
+	r = map_ring(p, IORING_OFF_SQ_RING);
+	if (r >= 0)
+		r = map_ring(p, IORING_OFF_SQES);
+	process = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	fd = (int)syscall(SYS_pidfd_getfd, process, ring.fd, 0);
+	if (fd < 0)
+		die("pidfd_getfd");
+	/* one area for both queues */
+	if (!(ring.params.features & IORING_FEAT_SINGLE_MMAP))
+		die("an old kernel's ring");
+	ring.queues = share_ring(fd, IORING_OFF_SQ_RING);
+	ring.entries = share_ring(fd, IORING_OFF_SQES);
+	return r;
+}
+
+static unsigned *in_queues(unsigned offset)
+{
+	return (unsigned *)(void *)(ring.queues + offset);
+}
+
+static long open_by_ring(struct puppet *p, const char *path)
+{
+	const struct io_sqring_offsets *sq = &ring.params.sq_off;
+	const struct io_cqring_offsets *cq = &ring.params.cq_off;
+	const struct io_uring_cqe *done;
+	unsigned first = *in_queues(cq->head) & *in_queues(cq->ring_mask);
+	long r;
+
+	ring.entries[0] = (struct io_uring_sqe){ .opcode = IORING_OP_OPENAT,
+		.fd = AT_FDCWD,
+		.addr = puppet_text(p, path),
+		.open_flags = O_RDONLY };
+	in_queues(sq->array)[0] = 0;
+	__atomic_store_n(in_queues(sq->tail), 1, __ATOMIC_RELEASE);
+	r = call(p, SYS_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, 0, 0);
+	if (r < 0)
+		return r;
+	if (__atomic_load_n(in_queues(cq->tail), __ATOMIC_ACQUIRE) != 1)
+		return -ENODATA;
+	done = (const struct io_uring_cqe *)(void *)in_queues(cq->cqes) + first;
+	return done->res;
+}
+
+/* Its own code, as it is, through a file that no protection of pages is for. */
+static long write_code(struct puppet *p, const char *path)
+{
+	char code[2];
+	struct iovec v = { .iov_len = sizeof(code) };
+	uint64_t at;
+	long fd = call(p, SYS_openat, (uint64_t)AT_FDCWD, puppet_text(p, path), O_RDWR),
+	     r;
+
+	if (fd < 0)
+		return fd;
+	puppet_get(p, p->gadget, code, sizeof(code));
+	v.iov_base = (void *)(uintptr_t)puppet_put(p, code, sizeof(code));
+	at = puppet_put(p, &v, sizeof(v));
+	r = call(p, SYS_pwritev, (uint64_t)fd, at, 1, p->gadget, 0);
+	(void)call(p, SYS_close, (uint64_t)fd);
+	return r;
 }
 
 /* A file of the same file system by its handle, whatever the root is. */
@@ -386,47 +490,84 @@ static long fill_memory(struct puppet *p, const char *mib)
 static const struct attack {
 	const char *name;
 	long (*fn)(struct puppet *, const char *);
+	long (*prepare)(struct puppet *); /* first, by the main thread */
 } attacks[] = {
-	{ "open", open_path },
-	{ "open-upwards", open_upwards },
-	{ "open-from-root", open_from_root },
-	{ "open-from-fds", open_from_fds },
-	{ "open-by-handle", open_by_handle },
-	{ "chroot", change_root },
-	{ "mknod", make_node },
-	{ "mount", change_mounts },
-	{ "mount-namespace", own_mounts },
-	{ "user-namespace", own_users },
-	{ "kill", signal_process },
-	{ "pidfd", find_process },
-	{ "ptrace", trace_process },
-	{ "read-process", read_process },
-	{ "setresuid", become_user },
-	{ "setuid", set_user },
-	{ "setgid", set_group },
-	{ "setgroups", set_groups },
-	{ "capset", take_capabilities },
-	{ "sethostname", name_host },
-	{ "key", find_key },
-	{ "execve", execute },
-	{ "inet", connect_inet },
-	{ "abstract", connect_abstract },
-	{ "packet", open_packets },
-	{ "netlink", change_link },
-	{ "raise-limit", raise_limit },
-	{ "many-files", open_many },
-	{ "big-file", grow_file },
-	{ "many-processes", fork_often },
-	{ "much-memory", fill_memory },
+	{ "open", open_path, NULL },
+	{ "open-upwards", open_upwards, NULL },
+	{ "open-from-root", open_from_root, NULL },
+	{ "open-from-fds", open_from_fds, NULL },
+	{ "open-by-handle", open_by_handle, NULL },
+	{ "open-by-ring", open_by_ring, make_ring },
+	{ "write-code", write_code, NULL },
+	{ "chroot", change_root, NULL },
+	{ "mknod", make_node, NULL },
+	{ "mount", change_mounts, NULL },
+	{ "mount-namespace", own_mounts, NULL },
+	{ "user-namespace", own_users, NULL },
+	{ "kill", signal_process, NULL },
+	{ "pidfd", find_process, NULL },
+	{ "ptrace", trace_process, NULL },
+	{ "read-process", read_process, NULL },
+	{ "setresuid", become_user, NULL },
+	{ "setuid", set_user, NULL },
+	{ "setgid", set_group, NULL },
+	{ "setgroups", set_groups, NULL },
+	{ "capset", take_capabilities, NULL },
+	{ "sethostname", name_host, NULL },
+	{ "key", find_key, NULL },
+	{ "execve", execute, NULL },
+	{ "inet", connect_inet, NULL },
+	{ "abstract", connect_abstract, NULL },
+	{ "packet", open_packets, NULL },
+	{ "netlink", change_link, NULL },
+	{ "raise-limit", raise_limit, NULL },
+	{ "many-files", open_many, NULL },
+	{ "big-file", grow_file, NULL },
+	{ "many-processes", fork_often, NULL },
+	{ "much-memory", fill_memory, NULL },
 };
 
-static long run(struct puppet *p, const char *name, const char *argument)
+static const struct attack *find_attack(const char *name)
 {
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (strcmp(attacks[i].name, name) == 0)
-			return attacks[i].fn(p, argument);
+			return &attacks[i];
 	errno = EINVAL;
 	die(name);
+}
+
+static long run(
+	const struct attack *a, pid_t pid, const char *thread, const char *argument)
+{
+	struct puppet p;
+	long r = 0;
+
+	if (a->prepare) {
+		puppet_attach(&p, pid, "main");
+		r = a->prepare(&p);
+		puppet_let_go(&p);
+	}
+	if (r < 0)
+		return r;
+	puppet_attach(&p, pid, thread);
+	r = a->fn(&p, argument);
+	puppet_let_go(&p);
+	return r;
+}
+
+/* Whether the kernel has Landlock, which takes more than its code: 0 or -errno. */
+static long find_landlock(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0,
+		       LANDLOCK_CREATE_RULESET_VERSION) < 0
+		? -errno
+		: 0;
+}
+
+static int say(long r)
+{
+	printf("%s\n", r >= 0 ? "ok" : strerrorname_np((int)-r));
+	return 0;
 }
 
 static int run_with_key(char **command)
@@ -441,17 +582,13 @@ static int run_with_key(char **command)
 
 int main(int argc, char **argv)
 {
-	struct puppet p;
-	long r;
-
+	if (argc == 2 && strcmp(argv[1], "landlock") == 0)
+		return say(find_landlock());
 	if (argc > 2 && strcmp(argv[1], "with-key") == 0)
 		return run_with_key(argv + 2);
 	if (argc < 4)
 		return 2;
 	(void)alarm(TIMEOUT_S);
-	puppet_attach(&p, (pid_t)strtol(argv[1], NULL, 10), argv[2]);
-	r = run(&p, argv[3], argc > 4 ? argv[4] : "");
-	puppet_let_go(&p);
-	printf("%s\n", r >= 0 ? "ok" : strerrorname_np((int)-r));
-	return 0;
+	return say(run(find_attack(argv[3]), (pid_t)strtol(argv[1], NULL, 10), argv[2],
+		argc > 4 ? argv[4] : ""));
 }

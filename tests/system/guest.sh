@@ -1,5 +1,6 @@
 # What the jobs with guests share; sourced inside, by busybox's sh, in the job's folder.
-# A case is a function named case_...; its words make the line that the case prints.
+# A case is a function named case_...; its words make the line that the case prints: "ok
+# NAME", "FAIL NAME: why", or "skip NAME: why".
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=busybox
 
@@ -41,16 +42,28 @@ expect() {
 	done
 }
 
+# skip WHY: this machine cannot run the case, which is to return what this does. The
+# reference host can run all.
+skip() {
+	skipped=$1
+	why="skipped: $1"
+	[ "$(hostname)" != refhost ]
+}
+
+title() { echo "${1#case_}" | tr _ ' '; }
+
 # Runs every case_ function of the job in the order of the file.
 run_cases() {
 	local c failed=0
 	for c in $(sed -n 's/^\(case_[a-z0-9_]*\)().*/\1/p' "$0"); do
-		why=''
-		if "$c"; then
-			echo "ok $(echo "${c#case_}" | tr _ ' ')"
-		else
-			echo "FAIL $(echo "${c#case_}" | tr _ ' '): $why"
+		why='' skipped=''
+		if ! "$c"; then
+			echo "FAIL $(title "$c"): $why"
 			failed=1
+		elif [ "$skipped" ]; then
+			echo "skip $(title "$c"): $skipped"
+		else
+			echo "ok $(title "$c")"
 		fi
 	done
 	return $failed

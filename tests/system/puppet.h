@@ -58,20 +58,24 @@ static inline bool is_end(int status)
 	return WIFEXITED(status) || WIFSIGNALED(status);
 }
 
-/* Lets every thread run until the process is gone. */
+/* Lets every thread run until the process is gone. The trap of a last step, which may
+ * be pending after a call that ended in a signal, is none of the process's own. */
 _Noreturn static inline void puppet_watch_end(struct puppet *p)
 {
 	int status;
 	pid_t tid;
 
 	while ((tid = waitpid(-1, &status, __WALL)) >= 0) {
+		bool is_signal;
+
 		if (tid == p->pid && is_end(status))
 			puppet_ended(status);
 		if (!WIFSTOPPED(status))
 			continue;
 		/* an event of ptrace's own is no signal */
+		is_signal = status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP;
 		(void)ptrace(
-			PTRACE_CONT, tid, 0, status >> 16 ? 0 : (long)WSTOPSIG(status));
+			PTRACE_CONT, tid, 0, is_signal ? (long)WSTOPSIG(status) : 0);
 	}
 	die("waitpid");
 }
