@@ -12,10 +12,8 @@
 #include "virtio/net_parts.h"
 
 enum {
-	/* What a turn may cost: a frame costs 1, and as much again so much room in the
-	 * chains that are gathered, whose pages the queue marks. */
-	RX_TURN_COST = 64,
-	RX_COST_ROOM = 256 << 10,
+	RX_TURN_COST =
+		64, /* a frame costs 1, and what the gathered chains' room does */
 	RX_ERRORS_MAX = 16, /* in a row */
 };
 
@@ -45,7 +43,7 @@ static void keep(struct net_rx *rx)
 	memcpy(&rx->iov[rx->n_iov], iov, n_iov * sizeof(*iov));
 	rx->n_iov += n_iov;
 	rx->room += chain_wr_bytes(&rx->chain);
-	rx->spent += chain_wr_bytes(&rx->chain) / RX_COST_ROOM;
+	rx->spent += chain_room_cost(&rx->chain);
 	rx->buf[rx->n_bufs++] =
 		(struct rx_buf){ rx->chain.head, n_iov, chain_wr_bytes(&rx->chain) };
 }

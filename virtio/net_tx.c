@@ -12,10 +12,9 @@
 
 enum {
 	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and
-	 * for so much room to write, of no use here, whose pages the queue marks. */
+	 * what its room does, which is of no use here. */
 	TX_TURN_COST = QUEUE_SIZE_MAX,
 	TX_COST_BYTES = 4 << 10,
-	TX_COST_ROOM = 256 << 10,
 };
 
 _Static_assert(sizeof(struct tx_head) == TAP_HEADER_BYTES + ETH_HLEN, "");
@@ -151,7 +150,7 @@ static void send_frame(struct net *n)
 static unsigned serve(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
-	unsigned room = (unsigned)(chain_wr_bytes(&tx->chain) / TX_COST_ROOM);
+	unsigned room = chain_room_cost(&tx->chain);
 
 	if (!tx->checked && !check_frame(n)) {
 		n->stats.tx_malformed_frames++;

@@ -18,6 +18,8 @@
 enum { RING_FLAGS, RING_IDX, RING_ENTRIES };
 enum { USED_ENTRY_UNITS = sizeof(struct vring_used_elem) / sizeof(uint16_t) };
 
+enum { ROOM_OF_COST_1 = 256 << 10 };
+
 #define CHAIN_BYTES_MAX ((uint64_t)1 << 32) /* 2.7.5.2 */
 
 static size_t used_bytes(const struct queue *q)
@@ -363,6 +365,11 @@ uint64_t chain_rd_bytes(const struct chain *c)
 uint64_t chain_wr_bytes(const struct chain *c)
 {
 	return c->wr_bytes;
+}
+
+unsigned chain_room_cost(const struct chain *c)
+{
+	return (unsigned)(chain_wr_bytes(c) / ROOM_OF_COST_1);
 }
 
 const struct iovec *chain_rd(const struct chain *c, unsigned *n)

@@ -108,6 +108,12 @@ MUST_CHECK int chain_write(struct chain *c, const void *src, size_t n);
 uint64_t chain_rd_bytes(const struct chain *c);
 uint64_t chain_wr_bytes(const struct chain *c);
 
+/* What its room to write costs a turn of the loop, beside the 1 of the chain itself:
+ * the queue marks each page of it, and a guest may name the same gigabytes again and
+ * again.
+ */
+unsigned chain_room_cost(const struct chain *c);
+
 /* What is left, in place: for readv, writev and their kind. *n spans. */
 const struct iovec *chain_rd(const struct chain *c, unsigned *n);
 const struct iovec *chain_wr(const struct chain *c, unsigned *n);

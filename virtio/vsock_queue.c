@@ -13,11 +13,10 @@
 enum {
 	HOST_CID = 2, /* 5.10.4 */
 	/* What a turn may cost in each direction: a packet costs 1, as much again for
-	 * so many bytes and for so much room in its buffer, each page of which the
-	 * queue marks, and more where the host has to make a connection. */
+	 * so many bytes, what its buffer's room does, and more where the host has to
+	 * make a connection. */
 	TURN_COST = 512,
 	COST_BYTES = 4 << 10,
-	COST_ROOM = 256 << 10,
 	COST_CONNECT = 16,
 };
 
@@ -128,7 +127,7 @@ int vsock_serve_rx(struct vsock *s)
 		r = pop_rx(s);
 		if (r <= 0)
 			break;
-		spent += chain_wr_bytes(&s->chain) / COST_ROOM;
+		spent += chain_room_cost(&s->chain);
 		r = s->n_rst > 0 ? send_rst(s) : send_next(s, &len);
 		spent += 1 + len / COST_BYTES;
 		if (r < 0)
@@ -286,7 +285,7 @@ int vsock_serve_tx(struct vsock *s)
 		}
 		if (r > 0) {
 			/* guest: room where none is of use */
-			spent += (int)(chain_wr_bytes(&s->chain) / COST_ROOM);
+			spent += (int)chain_room_cost(&s->chain);
 			r = serve_packet(s);
 		}
 		if (r > 0) {
