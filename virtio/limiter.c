@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -78,12 +77,8 @@ static void on_timer(void *self, uint32_t events)
  * free, and no system call allowed that makes one. */
 static int open_timer(struct limiter *l, struct err *e)
 {
-	int r;
+	int r = loop_add_timer(l->loop, &l->timer);
 
-	l->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (l->timer.fd < 0)
-		return err_sys(e, "timer of a rate limiter");
-	r = loop_add(l->loop, &l->timer, EPOLLIN);
 	return r < 0 ? err_code(e, r, "timer of a rate limiter") : 0;
 }
 

@@ -295,12 +295,8 @@ static uint64_t offered(const struct net_opts *opts)
 /* Made now, like a limiter's: when it is needed, the host is out of something. */
 static int open_retry(struct net *n, struct err *e)
 {
-	int r;
+	int r = loop_add_timer(n->loop, &n->retry);
 
-	n->retry.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (n->retry.fd < 0)
-		return err_sys(e, "timer of interface '%s'", n->dev.id);
-	r = loop_add(n->loop, &n->retry, EPOLLIN);
 	return r < 0 ? err_code(e, r, "timer of interface '%s'", n->dev.id) : 0;
 }
 

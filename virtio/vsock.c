@@ -321,12 +321,8 @@ static struct vsock *alloc_vsock(struct loop *loop)
 /* Made now, like a limiter's: when it is needed, the host may be out of descriptors. */
 static int open_timer(struct vsock *s, struct err *e)
 {
-	int r;
+	int r = loop_add_timer(s->loop, &s->timer);
 
-	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (s->timer.fd < 0)
-		return err_sys(e, "timer of the vsock");
-	r = loop_add(s->loop, &s->timer, EPOLLIN);
 	return r < 0 ? err_code(e, r, "timer of the vsock") : 0;
 }
 

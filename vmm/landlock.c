@@ -12,8 +12,8 @@
 #define FORBIDDEN_READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #endif
 
-/* What the first version of Landlock knows, which every later one does too; creating
- * device nodes, directories and links is no system call of husk's filters. */
+/* What the first version of Landlock knows, which every later one does too, but for the
+ * removal of files. */
 static const struct landlock_ruleset_attr attr = {
 	.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE |
 		LANDLOCK_ACCESS_FS_WRITE_FILE | FORBIDDEN_READS |

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_ids.h>
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 
 #include "virtio/devices.h"
@@ -112,12 +111,9 @@ static int watch_minutes(struct machine *m, struct err *e)
 
 	m->metrics_timer =
 		(struct loop_source){ .fn = on_minute, .self = m, .unlocked = true };
-	m->metrics_timer.fd =
-		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (m->metrics_timer.fd < 0 ||
-		timerfd_settime(m->metrics_timer.fd, 0, &minute, NULL) < 0)
+	r = loop_add_timer(m->env.loop, &m->metrics_timer);
+	if (r == 0 && timerfd_settime(m->metrics_timer.fd, 0, &minute, NULL) < 0)
 		return err_sys(e, "timer of the metrics");
-	r = loop_add(m->env.loop, &m->metrics_timer, EPOLLIN);
 	return r < 0 ? err_code(e, r, "timer of the metrics") : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 enum {
 	LOOP_BATCH = 16,
@@ -22,7 +23,7 @@ struct loop {
 	struct epoll_event batch[LOOP_BATCH];
 	int n, at;
 	unsigned n_patient; /* events in a row */
-	uint64_t since_us; /* of the first of them */
+	uint64_t since_us; /* of the first of them, or the end of the last so many */
 	bool patient; /* the policy is SCHED_BATCH */
 };
 
@@ -58,6 +59,12 @@ static int control(struct loop *l, int op, struct loop_source *s, uint32_t event
 int loop_add(struct loop *l, struct loop_source *s, uint32_t events)
 {
 	return control(l, EPOLL_CTL_ADD, s, events);
+}
+
+int loop_add_timer(struct loop *l, struct loop_source *s)
+{
+	s->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	return s->fd < 0 ? -errno : loop_add(l, s, EPOLLIN);
 }
 
 int loop_set(struct loop *l, struct loop_source *s, uint32_t events)

@@ -40,6 +40,9 @@ DEFINE_AUTO(struct loop *, loop_destroy);
 
 /* Watches s->fd for events. 0 or -errno. */
 MUST_CHECK int loop_add(struct loop *l, struct loop_source *s, uint32_t events);
+/* The same of a new timer (timerfd, CLOCK_MONOTONIC, not set). Its descriptor, or -1,
+ * is in s->fd then, the owner's to close also on failure. 0 or -errno. */
+MUST_CHECK int loop_add_timer(struct loop *l, struct loop_source *s);
 /* Watches for other events from now on; 0 events: for none, not even a hang-up, until
  * it is set again. 0 or -errno. */
 int loop_set(struct loop *l, struct loop_source *s, uint32_t events);
