@@ -1,5 +1,5 @@
 # husk: `make run` boots a guest, `make check` tests everything, `make help` lists targets.
-# One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan.
+# One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan|fuzz.
 
 # All processors, unless a -j says otherwise.
 MAKEFLAGS += -j$(shell nproc)
@@ -11,7 +11,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 PREFIX ?= /usr/local
 CFLAGS ?= -g
-CC := gcc
+CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 
 std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -isystem /usr/share/include/llhttp -MMD -MP -pthread
 warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
@@ -22,12 +22,16 @@ mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
 	-fstack-protector-strong -ftrivial-auto-var-init=zero -fno-asynchronous-unwind-tables
 mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
+# Clang's, with its own warnings off: tests/lint/warnings has them.
+mode_fuzz := -w -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=fuzzer-no-link,address,undefined
 link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \
 	-Wl,--no-eh-frame-hdr,-T,resources/release.ld
 # Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.
 link_tests_release := -pie
 link_tests_asan := -fsanitize=address,undefined -pie
 link_asan := -fsanitize=address,undefined -pie
+link_fuzz := -fsanitize=address,undefined
 ldlibs := -l:liburing.a
 flags := $(std) $(warn) $(mode_$(MODE)) $(CFLAGS)
 
@@ -69,6 +73,9 @@ $(B)/husk $(B)/husk-jailer:
 $(foreach l,$(layers) jailer,$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
 $(B)/cjson.a: $(B)/cjson/cJSON.o
 $(B)/llhttp.a: $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
+# Set-up installs these. Without a rule of their own, make would look for them before that.
+llhttp_src := $(addprefix /usr/share/llhttp/,api.c http.c llhttp.c)
+$(llhttp_src): | build/.setup ;
 $(B)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -101,7 +108,7 @@ $(B)/tests/test_dialect: $(B)/seccomp.a
 $(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -DCJSON_NESTING_LIMIT=64 -c -o $@ $<
 
-$(B)/llhttp/%.o: /usr/share/llhttp/%.c $(B)/flags | build/.setup
+$(B)/llhttp/%.o: /usr/share/llhttp/%.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -c -o $@ $<
 
 build/cjson/cJSON.c: | build/.setup
@@ -113,7 +120,9 @@ $(B)/flags: FORCE
 		echo '$(CC) $(flags) $(link_$(MODE))' >$@
 FORCE:
 
-build/.setup: resources/setup.sh
+# Every time, since build/ may come from another machine; it takes 0.03 s. Whatever runs a
+# command that is not in Debian's minimal system, or reads a file that is not, comes after it.
+build/.setup: FORCE
 	$(Q)mkdir -p build && $(if $(filter no,$(SETUP)),true,resources/setup.sh) && touch $@
 
 # --- guest kernel, images, reference host ---
@@ -167,10 +176,15 @@ $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/confine.o $(libs_api)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(flags) $(link_fuzz) -fsanitize=fuzzer -o $@ \
+		$< $(B)/tests/fuzz/confine.o $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
+
 # What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
 # what those of devices run in guests and beside them.
 static_tools := $(addprefix $(B)/tests/,attack jailed traffic)
-$(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags
+$(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags | build/.setup
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
 
@@ -193,8 +207,12 @@ layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 	$(Q)tests/lint/layers $(B) $(layers)
 	$(Q)tests/lint/layers $(B) base jailer
 
-fuzz: build/cjson/cJSON.c $(B)/filter_builtin.c ## fuzz one target: make fuzz T=blk SECONDS=60
-	$(Q)tests/fuzz/fuzz $(or $(T),blk) $(or $(SECONDS),60)
+# Objects of a mode of their own, each compiled once for all targets.
+fuzz: ## fuzz one target, or all of them, T=all: make fuzz T=blk SECONDS=60
+	$(Q)$(MAKE) --no-print-directory MODE=fuzz \
+		$(addprefix build/fuzz/,$(if $(filter all,$(T)),$(fuzzers),fuzz_$(or $(T),blk)))
+	$(Q)tests/fuzz/fuzz $(if $(filter all,$(T)),$(fuzzers:fuzz_%=%),$(or $(T),blk)) \
+		$(or $(SECONDS),60)
 
 .PHONY: bench bench-boot bench-api bench-io bench-jail
 bench: bench-boot bench-api bench-io bench-jail ## all benchmarks
@@ -209,13 +227,16 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 
 # --- the rest ---
 .PHONY: format install clean help
-format: ## format the sources
-	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
-install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install all three: DESTDIR and PREFIX
+format: | build/.setup ## format the sources
+	$(Q)tests/lint/files '*.c' '*.h' | xargs clang-format -i
+# Hard links, since the jailer follows symbolic ones to the name behind them.
+install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
+	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk $(DESTDIR)$(PREFIX)/bin/firecracker)
+	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk-jailer $(DESTDIR)$(PREFIX)/bin/jailer)
 clean: ## remove what was built, but keep the guest kernel
-	rm -rf build/release build/asan build/bench
+	rm -rf build/release build/asan build/fuzz build/bench
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.* ## ' '/^[a-z-]+:.* ## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

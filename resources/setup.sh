@@ -11,21 +11,34 @@ packages=(
 	musl-tools busybox-static e2fsprogs erofs-utils
 	# the reference host
 	qemu-system-x86
-	# tests and lint
-	libcriterion-dev libyaml-dev clang clang-format clang-tidy cppcheck shellcheck curl
-	binutils file python3-minimal
+	# tests, lint and fuzzing
+	libcriterion-dev libyaml-dev clang libclang-rt-14-dev llvm-14 clang-format clang-tidy
+	cppcheck shellcheck curl binutils file git
+	# what README's examples call
+	iproute2
 )
 
-missing=()
-for p in "${packages[@]}"; do
-	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q ' installed$' || missing+=("$p")
-done
+# A package that dpkg has never heard of is not in its output.
+list_missing() {
+	local p here
+
+	here=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)
+	for p in "${packages[@]}"; do
+		[[ $'\n'$here$'\n' == *$'\n'"$p installed"$'\n'* ]] || echo "$p"
+	done
+}
+
+mapfile -t missing < <(list_missing)
 [ ${#missing[@]} -eq 0 ] && exit 0
-echo "setup: installing ${missing[*]}"
 if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root: run 'apt-get install ${missing[*]}' as root first" >&2
 	exit 1
 fi
+# Of two at a time the second waits, and then finds that nothing is missing.
+if [ -z "${HUSK_SETUP_LOCKED-}" ]; then
+	HUSK_SETUP_LOCKED=1 exec flock /run/lock/husk-setup "$0"
+fi
+echo "setup: installing ${missing[*]}"
 apt-get -q update >/dev/null
 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
-	"${missing[@]}" >/dev/null
+	-o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
