@@ -23,8 +23,10 @@ mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
 mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 # Clang's, with its own warnings off: tests/lint/warnings has them.
-mode_fuzz := -w -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
-	-fsanitize=fuzzer-no-link,address,undefined
+mode_fuzz := -w -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+# What is tested is to be covered, not what tests it.
+opt_fuzz = $(if $(filter tests/%,$<),,-fsanitize=fuzzer-no-link)
 link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \
 	-Wl,--no-eh-frame-hdr,-T,resources/release.ld
 # Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.

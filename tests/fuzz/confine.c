@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,19 +21,18 @@
 
 #include "vmm/base/log.h"
 
-static char dir[] = "/tmp/husk-fuzz-XX"
-		    "XX"
-		    "XX";
+static char dir[64];
 static int dir_fd = -1, home_fd = -1;
-static unsigned fds_before;
+static unsigned closed_before;
 
-static const struct {
+static struct {
 	const char *name;
 	off_t bytes;
+	ino_t ino; /* of the one that is there */
 } files[] = {
-	{ "kernel", 16 },
-	{ "disk", 2048 },
-	{ "_proc_self_exe", 4096 },
+	{ "kernel", 16, 0 },
+	{ "disk", 2048, 0 },
+	{ "_proc_self_exe", 4096, 0 },
 };
 
 static const char *const others[] = { "fifo", "dir", "_tmp", "_dev_null" };
@@ -51,16 +51,17 @@ static bool is_kept(const char *name)
 /* Removes what inputs made, or all. */
 static void sweep(bool all)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fdopendir(fd);
+	static DIR *d;
 	const struct dirent *entry;
 
+	if (!d)
+		d = fdopendir(openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	assert(d);
+	rewinddir(d);
 	while ((entry = readdir(d)))
 		if ((all || !is_kept(entry->d_name)) &&
 			unlinkat(dir_fd, entry->d_name, 0) < 0)
 			(void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
-	(void)closedir(d);
 }
 
 static void remove_dir(void)
@@ -69,14 +70,31 @@ static void remove_dir(void)
 	(void)rmdir(dir);
 }
 
+/* Whether nobody has replaced or changed it. Files are zeroes, so a change that leaves
+ * the size and the number of blocks alone would have to write zeroes. */
+static bool is_as_made(size_t i)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, files[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_ino == files[i].ino && st.st_size == files[i].bytes &&
+		st.st_blocks == 0;
+}
+
 static void fill(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		int fd = openat(
-			dir_fd, files[i].name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		struct stat st;
+		int fd;
 
-		if (fd < 0 || ftruncate(fd, files[i].bytes) < 0)
+		if (is_as_made(i))
+			continue;
+		(void)unlinkat(dir_fd, files[i].name, 0);
+		fd = openat(dir_fd, files[i].name,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || ftruncate(fd, files[i].bytes) < 0 || fstat(fd, &st) < 0)
 			abort();
+		files[i].ino = st.st_ino;
 		close_fd(fd);
 	}
 }
@@ -99,10 +117,19 @@ static void drop_net_admin(void)
 		abort();
 }
 
+const char *confine_tmp(void)
+{
+	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
 static void start(void)
 {
 	struct err e;
 
+	(void)snprintf(dir, sizeof(dir), "%s/husk-fuzz-%s", confine_tmp(),
+		"XX"
+		"XX"
+		"XX");
 	if (!mkdtemp(dir))
 		abort();
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -113,17 +140,23 @@ static void start(void)
 		log_open("/dev/null", &e) < 0)
 		abort();
 	fill();
+	sweep(false);
 	drop_net_admin();
 	(void)atexit(remove_dir);
 }
 
 /* One that leaks takes the lowest number, so those below 64 are enough. */
-static unsigned open_fds(void)
+static unsigned closed_fds(void)
 {
+	struct pollfd fds[64];
 	unsigned n = 0;
 
-	for (int fd = 0; fd < 64; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
+	for (int i = 0; i < (int)ARRAY_LEN(fds); i++)
+		fds[i] = (struct pollfd){ .fd = i };
+	if (poll(fds, ARRAY_LEN(fds), 0) < 0)
+		abort();
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		n += (fds[i].revents & POLLNVAL) != 0;
 	return n;
 }
 
@@ -134,7 +167,7 @@ void confine_enter(void)
 	if (fchdir(dir_fd) < 0)
 		abort();
 	log_set_level(LOG_OFF);
-	fds_before = open_fds();
+	closed_before = closed_fds();
 }
 
 void confine_leave(void)
@@ -147,7 +180,7 @@ void confine_leave(void)
 	log_set_show_origin(false);
 	if (log_open("/dev/null", &e) < 0 || fchdir(home_fd) < 0)
 		abort();
-	assert(open_fds() == fds_before);
+	assert(closed_fds() == closed_before);
 	sweep(false);
 	fill();
 }

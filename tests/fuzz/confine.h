@@ -13,12 +13,17 @@
  * names were paths, until confine_leave. The log goes nowhere, at level Off. The thread
  * loses CAP_NET_ADMIN for good. */
 void confine_enter(void);
-/* Goes back. What was made in the directory is removed, what was appended is cut. The
- * same number of descriptors as before is open, or it aborts. */
+/* Goes back. What was made in the directory is removed, files that were changed are
+ * made anew. It aborts if not as many
+ * descriptors are open as before. */
 void confine_leave(void);
 
 /* A copy of a JSON text, of the same length and with a NUL behind it, for the caller to
  * free, in whose strings no '/' is left however it was written. */
 char *confine_json(const char *text, size_t n);
+
+/* A directory for temporary files, in memory where there is such a one: making a file
+ * or binding a socket on a disk costs more than a whole input. */
+const char *confine_tmp(void);
 
 #endif

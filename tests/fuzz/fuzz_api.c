@@ -82,21 +82,24 @@ static bool may_start(const struct api *a, const struct http_request *req)
 		machine_boot_source(a->machine)->kernel_image_path;
 }
 
-static void serve(struct api *a, const struct http_request *sent)
+/* *known are the settings, or NULL after a request that may have changed them. */
+static void serve(struct api *a, const struct http_request *sent, char **known)
 {
 	struct http_request req = *sent;
 	char *body = confine_json(sent->body, sent->body_len);
-	char *before = settings(a), *after;
+	char *after;
 	unsigned status;
 
 	req.body = body;
 	if (!may_start(a, &req)) {
+		if (!*known)
+			*known = settings(a);
 		free(ask(a, &req, &status));
-		after = settings(a);
-		assert(status == 204 || strcmp(before, after) == 0);
-		free(after);
+		after = status == 204 ? NULL : settings(a);
+		assert(!after || strcmp(*known, after) == 0);
+		free(*known);
+		*known = after;
 	}
-	free(before);
 	free(body);
 }
 
@@ -118,6 +121,7 @@ static void feed(struct api *a, const char *bytes, size_t n)
 {
 	struct http_parser *p = http_parser_create(BODY_BYTES);
 	enum http_event ev = HTTP_EVENT_MORE;
+	char *known = NULL;
 	size_t used;
 
 	assert(p);
@@ -127,8 +131,9 @@ static void feed(struct api *a, const char *bytes, size_t n)
 		bytes += used;
 		n -= used;
 		if (ev == HTTP_EVENT_REQUEST)
-			serve(a, http_parser_request(p));
+			serve(a, http_parser_request(p), &known);
 	}
+	free(known);
 	http_parser_destroy(p);
 }
 

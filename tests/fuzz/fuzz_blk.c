@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
 	STEPS_MAX = 200,
+	SNAPSHOTS_MAX =
+		2, /* each makes a new device, which costs as much as 20 steps */
 	DISK_BYTES = 64 << 10,
 	PIECE = 64 << 10, /* of guest memory: at 0, and at twice this, after a hole */
 	RING_SIZE = 16,
@@ -50,7 +52,7 @@ static bool loaded_garbage; /* a snapshot that was tampered with */
 static bool is_async, is_limited;
 static struct disk *disk_now;
 static struct disk_req *held; /* in flight, the newest first */
-static unsigned n_held;
+static unsigned n_held, n_snapshots;
 
 static void poke(gpa_t at, const void *p, size_t n)
 {
@@ -212,15 +214,17 @@ static void snapshot(struct input *in)
 {
 	struct snap s, l;
 	uint16_t at = take_u16(in);
-	uint8_t xor = take_u8(in);
+	uint8_t xor = take_u8(in), how = take_u8(in);
 	int r;
 
+	if (n_snapshots++ >= SNAPSHOTS_MAX)
+		return;
 	mmio_pause(t);
 	snap_init_save(&s);
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
-	attach(take_u8(in) == 1);
+	attach(how == 1);
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
 	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
@@ -296,6 +300,16 @@ static void step_async(struct input *in, uint8_t what)
 	}
 }
 
+/* No write went past the disk. */
+static void check_file(void)
+{
+	struct stat st = { 0 };
+	int r = fstat(disk_fd, &st);
+
+	assert(r == 0 && st.st_size <= DISK_BYTES);
+	(void)r;
+}
+
 static void step(struct input *in)
 {
 	uint8_t what = take_u8(in);
@@ -331,6 +345,7 @@ static void step(struct input *in)
 		snapshot(in);
 		break;
 	case 8: /* the file changes behind husk's back */
+		check_file();
 		(void)!ftruncate(disk_fd, take_u16(in) % (DISK_BYTES + 1));
 		break;
 	default:
@@ -339,16 +354,12 @@ static void step(struct input *in)
 	}
 }
 
-/* No write went past the disk, and every request taken was answered or is in flight. */
+/* Every request taken was answered or is in flight. */
 static void check(void)
 {
 	const struct queue *q = &mmio_vdev(t)->queue[0];
 	uint32_t status = 0;
-	struct stat st = { 0 };
-	int r = fstat(disk_fd, &st);
 
-	assert(r == 0 && st.st_size <= DISK_BYTES);
-	(void)r;
 	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
 	if (!loaded_garbage && !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		assert((uint16_t)(q->last_avail - q->next_used) == n_held);
@@ -387,6 +398,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	(void)!ftruncate(disk_fd, DISK_BYTES);
 	avail_idx = 0;
 	loaded_garbage = false;
+	n_snapshots = 0;
 	how = take_u8(&in);
 	is_async = how == 2 || how == 3;
 	is_limited = how == 3;
@@ -398,6 +410,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	for (unsigned i = 0; i < 4; i++)
 		poll_loop();
 	check();
+	check_file();
 	mmio_destroy(t);
 	t = NULL;
 	return 0;

@@ -50,11 +50,11 @@ static struct loaded load(int fd, enum kernel_load_how how)
 static void check(const struct loaded *l)
 {
 	static uint8_t low[0x9000];
+	static const uint8_t zero[sizeof(low)];
 	uint8_t byte;
 
 	require(guest_read(l->mem, 0, low, sizeof(low)) == 0);
-	for (size_t i = 0; i < sizeof(low); i++)
-		require(low[i] == 0);
+	require(memcmp(low, zero, sizeof(low)) == 0);
 	if (l->r < 0)
 		return;
 	require(l->k.entry >= KERNEL_MIN && l->k.entry < l->k.end);

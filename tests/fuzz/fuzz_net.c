@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
 	STEPS_MAX = 200,
+	SNAPSHOTS_MAX =
+		2, /* each makes a new device, which costs as much as 20 steps */
 	PIECE = 256 << 10, /* of guest memory: at 0, and at twice this, after a hole */
 	RING_SIZE = 16,
 	RING_BYTES = 0x4000, /* of each queue's rings: the second follows the first */
@@ -42,6 +44,7 @@ static struct loop *loop;
 static struct mmio *t;
 static int wire;
 static uint16_t avail_idx[2];
+static unsigned n_snapshots;
 static bool loaded_garbage; /* a snapshot that was tampered with */
 static uint8_t frame[FRAME_MAX + 1024];
 
@@ -217,15 +220,17 @@ static void snapshot(struct input *in)
 {
 	struct snap s, l;
 	uint16_t at = take_u16(in);
-	uint8_t xor = take_u8(in);
+	uint8_t xor = take_u8(in), limits = take_u8(in);
 	int r;
 
+	if (n_snapshots++ >= SNAPSHOTS_MAX)
+		return;
 	mmio_pause(t);
 	snap_init_save(&s);
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
-	attach(take_u8(in));
+	attach(limits);
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
 	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
@@ -374,6 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	poke(2 * PIECE, zero, sizeof(zero));
 	avail_idx[0] = avail_idx[1] = 0;
 	loaded_garbage = false;
+	n_snapshots = 0;
 	attach(take_u8(&in));
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++)
 		step(&in);

@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/fuzz/confine.h"
 #include "tests/fuzz/input.h"
 #include "virtio/devices.h"
 #include "virtio/mmio.h"
@@ -29,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
 	STEPS_MAX = 200,
+	SNAPSHOTS_MAX = 2, /* that make a new device, which costs as much as 20 steps */
 	PIECE = 512 << 10, /* of guest memory, at 0 */
 	RING_SIZE = 16,
 	RING_BYTES = 0x1000, /* each: descriptors, available and used ring in a page */
@@ -48,6 +50,7 @@ static struct mmio *t;
 static char path[64];
 static uint16_t avail_idx[QUEUES];
 static int client[CLIENTS], server;
+static unsigned n_snapshots;
 static bool loaded_garbage, rings_are_garbage;
 
 static void poke(gpa_t at, const void *p, size_t n)
@@ -306,7 +309,7 @@ static void snapshot(struct input *in)
 		poll_loop();
 	if (how & 2)
 		vsock_reset_transport(mmio_vdev(t));
-	if (how & 4) {
+	if ((how & 4) && n_snapshots++ < SNAPSHOTS_MAX) {
 		snap_init_save(&s);
 		r = mmio_snap(t, &s);
 		assert(r == 0);
@@ -414,7 +417,8 @@ static void set_up_once(void)
 	r = loop_create(&lock, &loop, NULL);
 	assert(r == 0);
 	(void)r;
-	(void)snprintf(path, sizeof(path), "/tmp/husk-fuzz-%d", (int)getpid());
+	(void)snprintf(
+		path, sizeof(path), "%s/husk-fuzz-%d", confine_tmp(), (int)getpid());
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -425,6 +429,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	set_up_once();
 	poke(0, zero, sizeof(zero));
 	loaded_garbage = rings_are_garbage = false;
+	n_snapshots = 0;
 	memset(avail_idx, 0, sizeof(avail_idx));
 	for (unsigned i = 0; i < CLIENTS; i++)
 		client[i] = -1;
