@@ -1,8 +1,10 @@
 # husk: `make run` boots a guest, `make check` tests everything, `make help` lists targets.
 # One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan|fuzz.
 
-# All processors, unless a -j says otherwise.
+# All processors, unless a -j says otherwise. Makes that this one runs share them.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
+endif
 
 MODE ?= release
 B := build/$(MODE)
@@ -172,16 +174,17 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api) $(B)/jailer
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
 		$(ldlibs) -lcriterion $(ldlibs_$*)
-replay_parts := $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/confine.o
+fuzz_parts := $(B)/tests/fuzz/confine.o $(B)/tests/fuzz/fake_timer.o
+replay_parts := $(B)/tests/fuzz/replay.o $(fuzz_parts)
 $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
 		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
-$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/confine.o $(libs_api)
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(fuzz_parts) $(libs_api)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(flags) $(link_fuzz) -fsanitize=fuzzer -o $@ \
-		$< $(B)/tests/fuzz/confine.o $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
+		$< $(fuzz_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
 
 # What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
 # what those of devices run in guests and beside them.
@@ -200,7 +203,7 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 unit-tests: $(unit_bins) $(replay_bins)
 check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
-	$(Q)tests/check
+	$(Q)tests/check $(ONLY)
 
 system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+
+#include "jailer/paths.h"
 
 #define MISC_MAJOR 10
 
@@ -78,6 +81,11 @@ static int make_node(int dir, const struct node *n, unsigned minor, uid_t uid,
 	AUTO(close_fd) int fd = -1;
 	struct stat st;
 
+	/* the node could be made, but not opened by the monitor */
+	if (path_has_mount_flag(dir, ST_NODEV))
+		return err_bad(e,
+			"cannot make %s in the jail: it would be on a nodev mount",
+			n->path);
 	if (mknodat(dir, n->name, S_IFCHR | 0600, number) < 0)
 		return err_sys(e, "cannot make %s in the jail", n->path);
 	/* the directory is the jail's user's by now, who could put another file there

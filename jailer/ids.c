@@ -102,6 +102,13 @@ static int empty_bounding_set(struct err *e)
 	return errno == EINVAL ? 0 : err_sys(e, "cannot drop capability %lu", cap);
 }
 
+static int check_no_new_privs(struct err *e)
+{
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return err_bad(e, "exec can still give privileges");
+	return 0;
+}
+
 static int check_capabilities(struct err *e)
 {
 	struct caps c;
@@ -118,11 +125,10 @@ static int check_capabilities(struct err *e)
 		cap++)
 		if (held > 0)
 			return err_bad(e, "capability %lu can still be gained", cap);
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return err_bad(e, "exec can still give privileges");
 	return 0;
 }
 
+/* That nobody but uid:gid is left. */
 static int check_ids(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 {
 	uid_t u[3];
@@ -136,7 +142,12 @@ static int check_ids(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 				e, "the ids are not %u:%u after the drop", uid, gid);
 	if (!in_user_ns && getgroups(0, NULL) != 0)
 		return err_bad(e, "supplementary groups are left after the drop");
-	/* 0 for everyone but 0 itself */
+	return 0;
+}
+
+/* That there is no way to another id: 0 is tried by everyone but 0 itself. */
+static int check_no_way_back(uid_t uid, gid_t gid, struct err *e)
+{
 	if (setresuid(uid == 0, uid == 0, uid == 0) == 0 ||
 		setresgid(gid == 0, gid == 0, gid == 0) == 0)
 		return err_bad(e, "the ids could be changed after the drop");
@@ -154,15 +165,21 @@ static int leave_keyring(bool in_user_ns, struct err *e)
 	return err_sys(e, "cannot leave the caller's session keyring");
 }
 
+bool ids_keeps_capabilities(uid_t uid, bool in_user_ns)
+{
+	return uid == 0 && !in_user_ns;
+}
+
 int ids_drop(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 {
 	struct caps none = { .head.version = _LINUX_CAPABILITY_VERSION_3 };
+	bool keeps = ids_keeps_capabilities(uid, in_user_ns);
 	int r;
 
 	if (!in_user_ns && setgroups(0, NULL) < 0)
 		return err_sys(e, "cannot drop the supplementary groups");
 	r = leave_keyring(in_user_ns, e);
-	if (r == 0)
+	if (r == 0 && !keeps)
 		r = empty_bounding_set(e);
 	if (r < 0)
 		return r;
@@ -170,10 +187,14 @@ int ids_drop(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 		return err_sys(e, "cannot become group %u", gid);
 	if (setresuid(uid, uid, uid) < 0)
 		return err_sys(e, "cannot become user %u", uid);
-	if (syscall(SYS_capset, &none.head, none.words) < 0)
+	if (!keeps && syscall(SYS_capset, &none.head, none.words) < 0)
 		return err_sys(e, "cannot drop the capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot set no_new_privs");
-	r = check_capabilities(e);
-	return r < 0 ? r : check_ids(uid, gid, in_user_ns, e);
+	r = check_no_new_privs(e);
+	if (r == 0)
+		r = check_ids(uid, gid, in_user_ns, e);
+	if (r == 0 && !keeps)
+		r = check_capabilities(e);
+	return r < 0 || keeps ? r : check_no_way_back(uid, gid, e);
 }

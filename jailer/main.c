@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "jailer/binary.h"
 #include "jailer/cgroup.h"
@@ -55,6 +56,11 @@ static const char *parent_cgroup(const struct jail *j)
 	return j->o.parent_cgroup ? j->o.parent_cgroup : j->exec_name;
 }
 
+static void warn(const char *text)
+{
+	(void)fprintf(stderr, "husk-jailer: warning: %s\n", text);
+}
+
 static int open_inputs(struct jail *j, struct err *e)
 {
 	int r = path_open_exec(j->o.exec_file, &j->exec, j->exec_name, e);
@@ -67,6 +73,10 @@ static int open_inputs(struct jail *j, struct err *e)
 		return r;
 	j->in_user_ns = !ids_is_privileged();
 	j->binds_devices = j->in_user_ns || ids_is_in_user_ns();
+	/* now: with --daemonize there is no stderr later */
+	if (ids_keeps_capabilities(j->o.uid, j->in_user_ns))
+		warn("user 0 keeps its capabilities in the jail, and so has ways out of "
+		     "it; another --uid has none");
 	return j->in_user_ns ? ids_enter_user_ns(j->o.uid, j->o.gid, e) : 0;
 }
 
@@ -85,6 +95,11 @@ static int make_root(struct jail *j, struct err *e)
 		return err_sys(e, "cannot keep the jail's root");
 	if (flock(j->root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return err_bad(e, "another jailer makes the jail '%s'", j->o.id);
+	/* exec would say no more than that permission is denied */
+	if (path_has_mount_flag(j->root, ST_NOEXEC))
+		return err_bad(e,
+			"'%s' is on a noexec mount: the monitor cannot be run there",
+			j->o.base_dir);
 	return 0;
 }
 
@@ -167,7 +182,7 @@ static int make_devices(struct jail *j, struct err *e)
 
 	devices_close(&j->devices);
 	if (warning.text[0] != '\0')
-		(void)fprintf(stderr, "husk-jailer: warning: %s\n", warning.text);
+		warn(warning.text);
 	return r;
 }
 

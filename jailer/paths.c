@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* The last component of the path by which the kernel knows fd: canonical, and of the
  * very file that is open, which a second walk by realpath would not be. */
@@ -76,6 +77,13 @@ int path_make_dir(int at, const char *name, mode_t mode, int *fd, struct err *e)
 		return err_sys(e, "cannot open the directory '%s'", name);
 	*fd = dir;
 	return 0;
+}
+
+bool path_has_mount_flag(int fd, unsigned long flag)
+{
+	struct statvfs st;
+
+	return fstatvfs(fd, &st) == 0 && (st.f_flag & flag);
 }
 
 bool path_is_inner(const char *path)

@@ -26,6 +26,10 @@ MUST_CHECK int path_open_dir(const char *path, int *fd, struct err *e);
 MUST_CHECK int path_make_dir(
 	int at, const char *name, mode_t mode, int *fd, struct err *e);
 
+/* Whether the mount on which fd was opened has a flag of statvfs, such as ST_NODEV.
+ * False too when it cannot be asked: what the flag forbids fails by itself then. */
+bool path_has_mount_flag(int fd, unsigned long flag);
+
 /* Whether a path stays below where it starts: relative, no component "." or "..", and
  * none longer than NAME_MAX. */
 bool path_is_inner(const char *path);

@@ -25,15 +25,15 @@ jail() {
 	wait_for "$root/report" "$1"
 }
 
-wait_for() {
+wait_for_file() {
 	local i=0
 	until [ -s "$1" ]; do
 		i=$((i + 1))
 		[ $i -lt 600 ] || { why="no report: $(cat "$2.out")"; return 1; }
 		sleep 0.05
 	done
-	pid=$(cat "${1%/report}/jailed.pid")
 }
+wait_for() { wait_for_file "$@" && pid=$(cat "${1%/report}/jailed.pid"); }
 
 status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$pid/status"; }
 
