@@ -21,6 +21,8 @@
 
 #include "vmm/base/log.h"
 
+void (*fuzz_on_end)(const void *bytes, size_t n);
+
 static char dir[64];
 static int dir_fd = -1, home_fd = -1;
 static unsigned closed_before;

@@ -26,4 +26,8 @@ char *confine_json(const char *text, size_t n);
  * or binding a socket on a disk costs more than a whole input. */
 const char *confine_tmp(void);
 
+/* What a target calls at the end of an input, if it is not NULL, with bytes that would
+ * differ if what ran before had a part in its result, such as the guest's memory. */
+extern void (*fuzz_on_end)(const void *bytes, size_t n);
+
 #endif

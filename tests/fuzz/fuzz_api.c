@@ -120,6 +120,8 @@ static void check_round_trip(struct api *a)
 	char *before = settings(a), *after;
 	struct err e;
 
+	if (fuzz_on_end)
+		fuzz_on_end(before, strlen(before));
 	if (machine_boot_source(a->machine)->kernel_image_path &&
 		config_apply(a, before, strlen(before), &e) < 0)
 		abort();

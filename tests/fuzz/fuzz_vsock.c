@@ -51,7 +51,8 @@ static char path[64];
 static uint16_t avail_idx[QUEUES];
 static int client[CLIENTS], server;
 static unsigned n_snapshots, n_starts;
-static bool loaded_garbage, rings_are_garbage;
+static uint8_t buf[64 << 10]; /* of the host: received into, sent from */
+static bool loaded_garbage, rings_are_garbage, gave_buffers;
 
 static void poke(gpa_t at, const void *p, size_t n)
 {
@@ -203,6 +204,7 @@ static void give_buffers(struct input *in)
 	unsigned n = take_u8(in) % RING_SIZE;
 	uint32_t len = 44u + take_u8(in) * 64u;
 
+	gave_buffers = true;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned d = avail_idx[0] % RING_SIZE;
 
@@ -216,6 +218,7 @@ static void give_event(struct input *in)
 {
 	unsigned d = avail_idx[2] % RING_SIZE;
 
+	gave_buffers = true;
 	set_desc(2, d, BUFFERS, take_u8(in) % 16, VRING_DESC_F_WRITE);
 	offer(2, d);
 	kick(2);
@@ -244,7 +247,6 @@ static void hang_up(int *fd)
 /* What a program on the host may do with one of its sockets. */
 static void host_step(struct input *in)
 {
-	static uint8_t buf[64 << 10];
 	uint8_t b = take_u8(in);
 	int *fd = &client[b % CLIENTS];
 	struct sockaddr_un at = address("");
@@ -406,6 +408,26 @@ static void check_end(void)
 	(void)s;
 }
 
+static void tell_result(void)
+{
+	static uint8_t bytes[PIECE];
+
+	if (fuzz_on_end && guest_read(mem, 0, bytes, PIECE) == 0)
+		fuzz_on_end(bytes, PIECE);
+}
+
+/* Memory as it was when it was new; buffers only if they may have been used. */
+static void clear_memory(void)
+{
+	static const uint8_t zero[PIECE - BUFFERS];
+
+	poke(0, zero, PAYLOAD);
+	if (gave_buffers)
+		poke(BUFFERS, zero, sizeof(zero));
+	gave_buffers = false;
+	memset(buf, 0, sizeof(buf));
+}
+
 static void set_up_once(void)
 {
 	static const struct guest_range range = { 0, PIECE };
@@ -425,11 +447,10 @@ static void set_up_once(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const uint8_t zero[PAYLOAD];
 	struct input in = { data, n };
 
 	set_up_once();
-	poke(0, zero, sizeof(zero));
+	clear_memory();
 	loaded_garbage = rings_are_garbage = false;
 	n_snapshots = n_starts = 0;
 	memset(avail_idx, 0, sizeof(avail_idx));
@@ -446,6 +467,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		poll_loop();
 	check();
 	check_end();
+	tell_result();
 	for (unsigned i = 0; i < CLIENTS; i++)
 		hang_up(&client[i]);
 	if (server >= 0)
