@@ -127,7 +127,7 @@ FORCE:
 # Every time, since build/ may come from another machine; it takes 0.03 s. Whatever runs a
 # command that is not in Debian's minimal system, or reads a file that is not, comes after it.
 build/.setup: FORCE
-	$(Q)mkdir -p build && $(if $(filter no,$(SETUP)),true,resources/setup.sh) && touch $@
+	$(Q)mkdir -p build && $(if $(filter no,$(SETUP)),true,$(or $(SETUP),resources/setup.sh)) && touch $@
 
 # --- guest kernel, images, reference host ---
 .PHONY: kernel images host
