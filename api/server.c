@@ -15,13 +15,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #include "vmm/base/log.h"
 
 enum {
 	INPUT_MAX = 4096, /* read at once */
-	BACKLOG = 128,
 	DRAIN_MAX = 1 << 20, /* read and dropped after an error, so that it arrives */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
@@ -387,28 +385,6 @@ static void on_listener(void *self, uint32_t events)
 }
 
 /* --- set-up --- */
-
-int server_listen(const char *path, struct err *e)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	AUTO(close_fd) int fd = -1;
-
-	if (path[0] == '\0' || strlen(path) >= sizeof(at.sun_path))
-		return err_bad(e, "API socket '%s': a path of 1 to %zu bytes is needed",
-			path, sizeof(at.sun_path) - 1);
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
-		return err_sys(e, "API socket '%s'", path);
-	if (listen(fd, BACKLOG) < 0) {
-		int r = err_sys(e, "API socket '%s'", path);
-
-		(void)unlink(
-			path); /* bind made it; that it may stay is no second error */
-		return r;
-	}
-	return TAKE_FD(fd);
-}
 
 static bool has_option(int fd, int option, int value)
 {

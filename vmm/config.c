@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "virtio/devices.h"
+#include "vmm/base/unix_socket.h"
 
 void boot_cfg_fini(struct boot_cfg *c)
 {
@@ -147,10 +148,9 @@ int config_check_vsock(const struct vsock_cfg *c, struct err *e)
 	if (!c->uds_path)
 		return err_bad(e, "uds_path is missing");
 	n = strlen(c->uds_path);
-	if (n == 0 || n > VSOCK_PATH_MAX)
-		return err_bad(e,
-			"uds_path '%.120s' is %zu bytes long, not 1 to %d: a port is put behind it",
-			c->uds_path, n, VSOCK_PATH_MAX);
+	if (n == 0 || n > UNIX_PATH_MAX)
+		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
+			c->uds_path, n, (int)UNIX_PATH_MAX);
 	return 0;
 }
 

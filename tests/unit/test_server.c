@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "tests/unit/fake_client.h"
@@ -227,40 +226,6 @@ Test(server, ends_with_requests_and_replies_under_way)
 	cr_assert(!hear(wrong));
 }
 
-Test(server, listens_at_a_new_path_only)
-{
-	struct stat st;
-	struct err e;
-
-	cr_assert_eq(stat(fake.path, &st), 0);
-	cr_assert(S_ISSOCK(st.st_mode));
-	cr_assert_eq(server_listen(fake.path, &e), -EADDRINUSE);
-	cr_assert(strstr(e.text, fake.path), "%s", e.text);
-	cr_assert_eq(stat(fake.path, &st), 0);
-	cr_assert_eq(server_listen("/nonexistent/x", &e), -ENOENT);
-	cr_assert_eq(server_listen("", &e), -EINVAL);
-}
-
-Test(server, listens_at_a_path_that_fits_into_an_address)
-{
-	char name[200];
-	struct err e;
-	size_t n = (size_t)snprintf(name, sizeof(name), "%s/", fake.dir);
-	int fd;
-
-	memset(name + n, 'a', sizeof(name) - n);
-	name[108] = '\0';
-	cr_assert_eq(server_listen(name, &e), -EINVAL);
-	cr_assert(strstr(e.text, "107"), "%s", e.text);
-	name[107] = '\0';
-	fd = server_listen(name, &e);
-	cr_assert_geq(fd, 0, "%s", e.text);
-	cr_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	close(fd);
-	cr_assert_eq(unlink(name), 0);
-}
-
 static void expect_no_listener(int fd)
 {
 	struct server *s = NULL;
@@ -298,8 +263,8 @@ Test(server, takes_an_inherited_listener_and_makes_it_fit)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
 	struct err e;
 
+	unix_file_remove(&fake.file);
 	server_destroy(TAKE(fake.server));
-	cr_assert_eq(unlink(fake.path), 0);
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", fake.path);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	cr_assert_eq(listen(fd, 5), 0);
