@@ -331,12 +331,22 @@ static enum http_event take_header(struct http_parser *p, char *line)
 	return HTTP_EVENT_MORE;
 }
 
+/* Whether the client wants the connection to end: llhttp has collected the tokens of
+ * all Connection headers. */
+static bool is_last(const struct head *h)
+{
+	if (h->ll.flags & F_CONNECTION_CLOSE)
+		return true;
+	return h->is_1_0 && !(h->ll.flags & F_CONNECTION_KEEP_ALIVE);
+}
+
 static enum http_event end_headers(struct http_parser *p)
 {
 	const struct head *h = &p->head;
 
 	if (judge_header(p) == HTTP_EVENT_ERROR)
 		return HTTP_EVENT_ERROR;
+	p->req.is_last = is_last(h);
 	if (is_identity_banned(h))
 		return refuse(
 			p, "Accept-Encoding bans identity, the only coding served");

@@ -12,6 +12,8 @@
 
 #define HEAD(status, more) \
 	"HTTP/1.1 " status " \r\nServer: husk\r\nConnection: keep-alive\r\n" more "\r\n"
+#define LAST(status, more) \
+	"HTTP/1.1 " status " \r\nServer: husk\r\nConnection: close\r\n" more "\r\n"
 #define NO_CONTENT HEAD("204", "")
 #define JSON_TYPE "Content-Type: application/json\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n\r\n"

@@ -31,14 +31,75 @@ Test(server, answers_with_and_without_a_body)
 	close(fd);
 }
 
-Test(server, keeps_a_connection_whatever_it_says_of_closing)
+/* The request is answered, and the connection ends or not. */
+static void expect_last(const char *request, bool last)
 {
 	int fd = join();
 
-	for (int i = 0; i < 3; i++) {
-		say(fd, "GET / HTTP/1.0\r\nConnection: close\r\n\r\n");
-		expect_heard(fd, NO_CONTENT);
+	say(fd, request);
+	turns(20);
+	cr_assert_eq(hear(fd), !last, "%s", request);
+	cr_assert_str_eq(fake.text, last ? LAST("204", "") : NO_CONTENT, "%s", request);
+	close(fd);
+}
+
+Test(server, closes_a_connection_when_the_client_says_so)
+{
+	expect_last("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nconnection:\tCLOSE \r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nConnection: TE, close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nConnection: keep-alive\r\n"
+		    "Connection: close\r\n\r\n",
+		true);
+	expect_last(
+		"PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+		true);
+	expect_last("GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", false);
+	expect_last("GET / HTTP/1.1\r\nConnection: closed\r\n\r\n", false);
+	expect_last("GET / HTTP/1.1\r\nX-Connection: close\r\n\r\n", false);
+}
+
+Test(server, closes_a_connection_of_http_1_0_unless_asked_to_keep_it)
+{
+	expect_last("GET / HTTP/1.0\r\n\r\n", true);
+	expect_last("GET / HTTP/1.0\r\nConnection: close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", false);
+	expect_last("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", true);
+}
+
+Test(server, serves_nothing_after_the_request_that_ends_the_connection)
+{
+	int fd = join();
+
+	say(fd,
+		GET("/") "GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n" GET(
+			"/after"));
+	turns(20);
+	cr_assert(!hear(fd));
+	cr_assert_str_eq(fake.text,
+		NO_CONTENT LAST("200", JSON_TYPE "Content-Length: 5\r\n") "/echo");
+	cr_assert_eq(fake.served, 2);
+	close(fd);
+}
+
+Test(server, sends_the_whole_of_a_last_reply_to_a_slow_reader)
+{
+	int fd = join();
+	size_t got = 0;
+
+	say(fd, "GET /big HTTP/1.0\r\n\r\n");
+	for (int i = 0; i < MANY_TURNS; i++) {
+		bool open;
+
+		turns(1);
+		open = hear(fd);
+		got += strlen(fake.text);
+		if (!open)
+			break;
 	}
+	cr_assert_eq(got,
+		strlen(LAST("200", JSON_TYPE "Content-Length: 1048576\r\n")) +
+			FAKE_BIG);
 	close(fd);
 }
 
