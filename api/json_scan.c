@@ -43,23 +43,31 @@ static bool is_digit(int c)
 	return c >= '0' && c <= '9';
 }
 
-enum { DIGITS_MAX = 20 }; /* of 2^64 - 1, and less than what cJSON copies */
+static bool scan_digits(struct scan *s)
+{
+	if (!is_digit(peek(s)))
+		return refuse(s, "a number has no digits");
+	while (is_digit(peek(s)))
+		s->at++;
+	return true;
+}
 
 static bool scan_number(struct scan *s)
 {
-	const char *first;
-
 	(void)take(s, '-');
-	if (!is_digit(peek(s)))
-		return refuse(s, "a number has no digits");
-	if (take(s, '0') && is_digit(peek(s)))
-		return refuse(s, "a number starts with 0");
-	for (first = s->at; is_digit(peek(s)); s->at++)
-		if (s->at - first == DIGITS_MAX)
-			return refuse(s, "a number is too large");
-	if (peek(s) == '.' || peek(s) == 'e' || peek(s) == 'E')
-		return refuse(s, "a number is not an integer");
-	return true;
+	if (take(s, '0')) {
+		if (is_digit(peek(s)))
+			return refuse(s, "a number starts with 0");
+	} else if (!scan_digits(s)) {
+		return false;
+	}
+	if (take(s, '.') && !scan_digits(s))
+		return false;
+	if (!take(s, 'e') && !take(s, 'E'))
+		return true;
+	if (!take(s, '-'))
+		(void)take(s, '+');
+	return scan_digits(s);
 }
 
 size_t json_scan_utf8(const char *at, const char *end)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json_scan: whether a text is one JSON value by RFC 8259, of limited depth and with
- * integers only; the check that stands before cJSON, which is laxer. Pure.
+ * json_scan: whether a text is one JSON value by RFC 8259, of limited depth; the check
+ * that stands before cJSON, which is laxer. Pure.
  */
 #ifndef HUSK_JSON_SCAN_H
 #define HUSK_JSON_SCAN_H

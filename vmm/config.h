@@ -83,6 +83,7 @@ struct net_patch {
 
 struct serial_cfg {
 	char *serial_out_path; /* NULL: stdin and stdout */
+	struct bucket_cfg rate_limiter; /* of output, in bytes; all zero: no limit */
 };
 
 struct vsock_cfg {

@@ -140,6 +140,8 @@ static int start_devices(
 		r = device_list_add_boot_timer(d, m->env.phases, started_us, e);
 	if (r == 0 && (m->has_serial || wants_console(c)))
 		r = start_serial(m, e);
+	if (r == 0 && d->serial)
+		serial_set_limit(d->serial, &m->serial.rate_limiter);
 	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)

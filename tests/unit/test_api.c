@@ -34,7 +34,7 @@ Test(api, has_the_settings_of_a_machine_that_nobody_set)
 	expect_reply("GET /vm/config",
 		"{\"balloon\":null,\"drives\":[],"
 		"\"boot-source\":{\"kernel_image_path\":\"\",\"initrd_path\":null,"
-		"\"boot_args\":null,\"share_kernel_pages\":false},"
+		"\"boot_args\":null},"
 		"\"cpu-config\":null,\"logger\":null,\"machine-config\":{"
 		"\"vcpu_count\":1,\"mem_size_mib\":128,\"smt\":false,"
 		"\"track_dirty_pages\":false,\"huge_pages\":\"None\"},"
