@@ -12,8 +12,4 @@
 /* 0, or -EINVAL with text that gives line and column. */
 MUST_CHECK int json_scan(const char *text, size_t n, unsigned depth_max, struct err *e);
 
-/* The length of the UTF-8 sequence of more than a byte (RFC 3629) at `at`: neither
- * overlong nor a surrogate; 0 when there is none that ends by end. */
-size_t json_scan_utf8(const char *at, const char *end);
-
 #endif
