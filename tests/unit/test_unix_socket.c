@@ -309,6 +309,11 @@ Test(unix_socket, overwrites_nothing_that_appears_meanwhile)
 
 /* --- removal --- */
 
+static void fail(void)
+{
+	cr_assert_fail("a file that is not its own was moved");
+}
+
 Test(unix_socket, removes_no_file_that_took_the_place_of_its_own)
 {
 	struct unix_file first, second;
@@ -317,7 +322,9 @@ Test(unix_socket, removes_no_file_that_took_the_place_of_its_own)
 	cr_assert_eq(unlink(first.path), 0);
 	other = unix_listen(path_of("s", 0), &second, &e);
 	cr_assert_geq(other, 0);
+	before = fail;
 	unix_file_remove(&first);
+	before = NULL;
 	cr_assert_eq(connect_to(second.path), 0);
 	cr_assert_str_eq(first.path, "");
 	close(fd);
