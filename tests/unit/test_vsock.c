@@ -209,10 +209,10 @@ Test(vsock, refuses_the_guest_ports_whose_path_does_not_fit)
 	fv_replace();
 	fv_bring_up(FEATURE(VIRTIO_F_VERSION_1));
 	fv_give_rx(FV_RING / 2, FV_BUF);
-	c.host_port = 777;
+	l = fv_listen(77);
+	c.host_port = 777; /* which, cut, would be the path of 77 */
 	fv_say(&c, VIRTIO_VSOCK_OP_REQUEST, 0);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_RST)->src_port, 777);
-	l = fv_listen(77);
 	fd = fv_open_guest(&c, l, 77);
 	fv_write(&c, "ping", 4);
 	fv_expect_text(fd, "ping");
