@@ -154,7 +154,7 @@ unit_bins := $(addprefix $(B)/tests/,$(units))
 replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 # The layer that a test is about; it links that and what is below, nothing more.
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
-tests_base := test_args test_base test_err test_io test_log test_loop
+tests_base := test_args test_base test_err test_io test_log test_loop test_unix_socket test_utf8
 tests_core := test_bus test_guest_mem test_snap
 tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async \
 	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
@@ -163,7 +163,7 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk te
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_filter test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
 	test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
-	test_notify test_serial test_signals test_vcpu test_vcpu_exits fuzz_filter \
+	test_notify test_serial test_serial_limit test_signals test_vcpu test_vcpu_exits fuzz_filter \
 	fuzz_kernel
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 ldlibs_openapi := -lyaml

@@ -6,7 +6,6 @@
  */
 #include "api/api.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +22,11 @@ static const char *const method_names[] = {
 
 /* The first two segments of a path; what comes after is ignored. */
 struct target {
-	char resource[64], sub[128];
-	bool sub_is_cut;
+	char resource[64], sub[HTTP_LINE_MAX];
 };
 
-/* Copies a segment of a path into room bytes; true when it was cut. */
-static bool take_segment(const char **path, char *to, size_t room)
+/* Copies a segment of a path into room bytes, cut when it is longer. */
+static void take_segment(const char **path, char *to, size_t room)
 {
 	const char *at = *path + strspn(*path, "/");
 	size_t n = strcspn(at, "/");
@@ -36,14 +34,13 @@ static bool take_segment(const char **path, char *to, size_t room)
 	memcpy(to, at, MIN(n, room - 1));
 	to[MIN(n, room - 1)] = '\0';
 	*path = at + n;
-	return n >= room;
 }
 
 static void split_path(const char *path, struct target *t)
 {
 	/* a resource that is cut is none: all names are shorter */
-	(void)take_segment(&path, t->resource, sizeof(t->resource));
-	t->sub_is_cut = take_segment(&path, t->sub, sizeof(t->sub));
+	take_segment(&path, t->resource, sizeof(t->resource));
+	take_segment(&path, t->sub, sizeof(t->sub)); /* as long as a path can be */
 }
 
 static const struct route *find_route(enum http_method method, const struct target *t)
@@ -92,15 +89,12 @@ static int check_id(const struct target *t, struct err *e)
 {
 	if (t->sub[0] == '\0')
 		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
-	for (const char *p = t->sub; *p; p++)
-		if (!isalnum((unsigned char)*p) && *p != '_')
-			return err_bad(e,
-				"The ID '%.64s' in the path can only contain "
-				"alphanumeric characters and underscores.",
-				t->sub);
-	return t->sub_is_cut
-		? err_bad(e, "The ID '%.64s...' in the path is too long.", t->sub)
-		: 0;
+	if (!config_is_device_id(t->sub))
+		return err_bad(e,
+			"The ID '%.64s' in the path can only contain alphanumeric "
+			"characters and underscores.",
+			t->sub);
+	return 0;
 }
 
 static int check_state(const struct api *a, const struct route *r, struct err *e)

@@ -5,8 +5,6 @@
 
 #include "vmm/config.h"
 
-#define NOT_YET "is not in this version of husk"
-
 #define FIELDS(what, rows)                         \
 	{                                          \
 		what, rows, ARRAY_LEN(rows), false \
@@ -58,6 +56,11 @@ static bool is_never_shown(const void *member)
 {
 	(void)member;
 	return true;
+}
+
+static bool is_false(const void *member)
+{
+	return !*(const bool *)member;
 }
 
 static bool is_zero64(const void *member)
@@ -129,6 +132,7 @@ static const struct field boot_rows[] = {
 	{ .name = "boot_args", .type = FIELD_STRING, .nullable = true,
 	  FIELD_AT(struct boot_cfg, boot_args) },
 	{ .name = "share_kernel_pages", .type = FIELD_BOOL,
+	  .is_null = is_false, .omit_null = true, /* Firecracker does not know it */
 	  FIELD_AT(struct boot_cfg, share_kernel) },
 };
 
@@ -225,7 +229,8 @@ static const struct field metrics_rows[] = {
 static const struct field serial_rows[] = {
 	{ .name = "serial_out_path", .type = FIELD_STRING, .nullable = true,
 	  FIELD_AT(struct serial_cfg, serial_out_path) },
-	{ .name = "rate_limiter", .type = FIELD_ABSENT, .nullable = true, .reason = NOT_YET },
+	{ .name = "rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  .is_null = is_no_bucket, FIELD_AT(struct serial_cfg, rate_limiter) },
 };
 /* clang-format on */
 

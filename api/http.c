@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "vmm/base/utf8.h"
+
 enum state {
 	AT_REQUEST_LINE,
 	AT_HEADER,
@@ -145,50 +147,15 @@ static bool to_method(uint8_t method, enum http_method *out)
 	return false;
 }
 
-/* The length of the UTF-8 sequence at s (RFC 3629, section 4), or 0 when it is none.
- * The NUL that ends s ends a sequence too. */
-static size_t utf8_len(const char *s)
-{
-	static const struct {
-		uint8_t first_min, first_max, second_min, second_max, len;
-	} forms[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, /* not overlong */
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, /* no surrogate */
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, /* not overlong */
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 }, /* up to U+10FFFF */
-	};
-	const uint8_t *b = (const uint8_t *)s;
-
-	if (b[0] < 0x80)
-		return 1;
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-		size_t n = 2;
-
-		if (b[0] < forms[i].first_min || b[0] > forms[i].first_max)
-			continue;
-		if (b[1] < forms[i].second_min || b[1] > forms[i].second_max)
-			return 0;
-		while (n < forms[i].len && b[n] >= 0x80 && b[n] <= 0xbf)
-			n++;
-		return n == forms[i].len ? n : 0;
-	}
-	return 0;
-}
-
 static bool is_utf8(const char *s)
 {
-	while (*s != '\0') {
-		size_t n = utf8_len(s);
+	const char *end = s + strlen(s);
+	uint32_t c;
+	size_t n = 1;
 
-		if (n == 0)
-			return false;
-		s += n;
-	}
-	return true;
+	for (; s < end && n > 0; s += n)
+		n = utf8_read(s, end, &c);
+	return n > 0;
 }
 
 /* Reduces a target in origin-form or absolute-form (RFC 9112, 3.2) to its path. */
@@ -331,12 +298,22 @@ static enum http_event take_header(struct http_parser *p, char *line)
 	return HTTP_EVENT_MORE;
 }
 
+/* Whether the client wants the connection to end: llhttp has collected the tokens of
+ * all Connection headers. */
+static bool is_last(const struct head *h)
+{
+	if (h->ll.flags & F_CONNECTION_CLOSE)
+		return true;
+	return h->is_1_0 && !(h->ll.flags & F_CONNECTION_KEEP_ALIVE);
+}
+
 static enum http_event end_headers(struct http_parser *p)
 {
 	const struct head *h = &p->head;
 
 	if (judge_header(p) == HTTP_EVENT_ERROR)
 		return HTTP_EVENT_ERROR;
+	p->req.is_last = is_last(h);
 	if (is_identity_banned(h))
 		return refuse(
 			p, "Accept-Encoding bans identity, the only coding served");

@@ -28,6 +28,9 @@ struct http_request {
 	char path[HTTP_LINE_MAX];
 	const char *body; /* never NULL; a NUL follows the last byte */
 	size_t body_len;
+	/* The client wants the connection to end with the reply: "Connection: close",
+	 * or HTTP/1.0 without keep-alive (RFC 9112, 9.3). */
+	bool is_last;
 };
 
 /* Zeroes before a handler sets it: status, and a body for all but 204. */

@@ -6,7 +6,6 @@
 #include "api/json.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,17 +40,67 @@ static int check_duplicates(const cJSON *v, struct err *e)
 	return r;
 }
 
+/* A text that json_scan has taken, as far as its numbers are not kept yet. */
+struct rest {
+	const char *at, *end;
+};
+
+static bool is_of_number(char c)
+{
+	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' ||
+		c == 'E';
+}
+
+/* Moves on to the next number, which there is; its length. */
+static size_t find_number(struct rest *t)
+{
+	const char *p = t->at;
+
+	for (; *p != '-' && (*p < '0' || *p > '9'); p++) {
+		if (*p != '"')
+			continue;
+		for (p++; *p != '"'; p++)
+			p += *p == '\\'; /* and what it escapes */
+	}
+	t->at = p;
+	while (p < t->end && is_of_number(*p))
+		p++;
+	return (size_t)(p - t->at);
+}
+
+/* Puts how each number is written into its valuestring, which cJSON has no use for and
+ * frees: a double holds no more than 53 bits. v is the first value of t. */
+static bool keep_numbers(cJSON *v, struct rest *t)
+{
+	bool ok = true;
+
+	for (; ok && v; v = v->next) {
+		if (cJSON_IsNumber(v)) {
+			size_t n = find_number(t);
+
+			v->valuestring = strndup(t->at, n);
+			ok = v->valuestring != NULL;
+			t->at += n;
+		} else {
+			ok = keep_numbers(v->child, t);
+		}
+	}
+	return ok;
+}
+
 int json_parse(const char *text, size_t n, struct json **out, struct err *e)
 {
+	struct rest all = { text, text + n };
 	int r = json_scan(text, n, JSON_DEPTH_MAX, e);
 	cJSON *v;
 
 	if (r < 0)
 		return r;
 	v = cJSON_ParseWithLength(text, n);
-	if (!v)
-		return err_bad(e, "not JSON, or no memory for it");
-	r = check_duplicates(v, e);
+	if (!v || !keep_numbers(v, &all))
+		r = err_code(e, -ENOMEM, "JSON of %zu bytes", n);
+	if (r == 0)
+		r = check_duplicates(v, e);
 	if (r < 0)
 		cJSON_Delete(v);
 	else
@@ -106,12 +155,17 @@ const char *json_name(const struct json *member)
 
 bool json_uint(const struct json *v, uint64_t max, uint64_t *out)
 {
-	double n = json_item(v)->valuedouble;
+	const char *digit = json_item(v)->valuestring;
+	uint64_t n = 0;
 
-	/* -0 is negative too; 2^64 and what rounds to it do not fit */
-	if (!cJSON_IsNumber(json_item(v)) || signbit(n) ||
-		n >= 18446744073709551616.0 || (uint64_t)n > max)
+	if (!cJSON_IsNumber(json_item(v)))
 		return false;
-	*out = (uint64_t)n;
+	for (; *digit != '\0'; digit++) /* a sign, a point or an exponent is no digit */
+		if (*digit < '0' || *digit > '9' || !mul_ok(n, 10, &n) ||
+			!add_ok(n, *digit - '0', &n))
+			return false;
+	if (n > max)
+		return false;
+	*out = n;
 	return true;
 }

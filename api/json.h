@@ -2,8 +2,8 @@
  *
  * json: strict JSON (contract, 2.5) and field tables that carry an object into a
  * struct. cJSON parses and is seen in json.c alone; what it lets pass (duplicate
- * members, broken numbers, text after the value) is refused here first. No I/O, no
- * state; any thread.
+ * members, broken numbers, text after the value) is refused here first, and its
+ * numbers, which are doubles, are not used. No I/O, no state; any thread.
  */
 #ifndef HUSK_JSON_H
 #define HUSK_JSON_H
@@ -31,7 +31,8 @@ bool json_is_null(const struct json *v);
 const char *json_string(const struct json *v);
 /* The name of a member of an object, borrowed. */
 const char *json_name(const struct json *member);
-/* True and *out set for an unsigned integer of at most max; exact up to 2^53. */
+/* True and *out set for an unsigned integer of at most max, written as digits only:
+ * 1.0 and 1e3 are none. Exact. */
 bool json_uint(const struct json *v, uint64_t max, uint64_t *out);
 
 /* The member of an object, or NULL; the i-th member of an object or element
@@ -48,7 +49,7 @@ void json_write_string(FILE *f, const char *s);
 enum field_type {
 	FIELD_STRING, /* char *: a copy, for the struct's owner to free */
 	FIELD_BOOL, /* bool */
-	FIELD_UINT, /* uint32_t or uint64_t, in min to max; exact up to 2^53 */
+	FIELD_UINT, /* uint32_t or uint64_t, in min to max */
 	FIELD_ENUM, /* uint32_t: an index into names */
 	FIELD_OBJECT, /* a struct, by a table of its own */
 	FIELD_JSON, /* const struct json *: any value, borrowed from the document */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "api/json_parts.h"
-#include "api/json_scan.h"
+#include "vmm/base/utf8.h"
 
 static int read_uint(const cJSON *v, const struct field *f, const char *what, void *to,
 	struct err *e)
@@ -197,20 +197,20 @@ void json_write_string(FILE *f, const char *s)
 	}
 	(void)putc('"', f);
 	for (end = s + strlen(s); s < end; s++) {
-		unsigned char c = (unsigned char)*s;
-		size_t n = json_scan_utf8(s, end);
+		uint32_t c = 0;
+		size_t n = utf8_read(s, end, &c);
 
-		if (n > 0) {
+		if (n == 0) {
+			(void)fputs("\\ufffd", f);
+		} else if (n > 1) {
 			(void)fwrite(s, 1, n, f);
 			s += n - 1;
-		} else if (c >= 0x80) {
-			(void)fputs("\\ufffd", f);
 		} else if (c < ' ' || c == 0x7f) {
 			(void)fprintf(f, "\\u%04x", c);
 		} else if (c == '"' || c == '\\') {
-			(void)fprintf(f, "\\%c", c);
+			(void)fprintf(f, "\\%c", (int)c);
 		} else {
-			(void)putc(c, f);
+			(void)putc((int)c, f);
 		}
 	}
 	(void)putc('"', f);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "vmm/base/utf8.h"
+
 struct scan {
 	const char *text, *at, *end;
 	const char *why; /* set by the first that refuses */
@@ -43,47 +45,37 @@ static bool is_digit(int c)
 	return c >= '0' && c <= '9';
 }
 
-enum { DIGITS_MAX = 20 }; /* of 2^64 - 1, and less than what cJSON copies */
-
-static bool scan_number(struct scan *s)
+static bool scan_digits(struct scan *s)
 {
-	const char *first;
-
-	(void)take(s, '-');
 	if (!is_digit(peek(s)))
 		return refuse(s, "a number has no digits");
-	if (take(s, '0') && is_digit(peek(s)))
-		return refuse(s, "a number starts with 0");
-	for (first = s->at; is_digit(peek(s)); s->at++)
-		if (s->at - first == DIGITS_MAX)
-			return refuse(s, "a number is too large");
-	if (peek(s) == '.' || peek(s) == 'e' || peek(s) == 'E')
-		return refuse(s, "a number is not an integer");
+	while (is_digit(peek(s)))
+		s->at++;
 	return true;
 }
 
-size_t json_scan_utf8(const char *at, const char *end)
+static bool scan_number(struct scan *s)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint32_t c = at < end ? (unsigned char)*at : 0;
-	int n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 0;
-
-	if (n == 0 || c >= 0xf8 || end - at < n)
-		return 0;
-	c &= 0xffu >> (n + 1);
-	for (int i = 1; i < n; i++) {
-		if (((unsigned char)at[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | ((unsigned char)at[i] & 0x3f);
+	(void)take(s, '-');
+	if (take(s, '0')) {
+		if (is_digit(peek(s)))
+			return refuse(s, "a number starts with 0");
+	} else if (!scan_digits(s)) {
+		return false;
 	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	return (size_t)n;
+	if (take(s, '.') && !scan_digits(s))
+		return false;
+	if (!take(s, 'e') && !take(s, 'E'))
+		return true;
+	if (!take(s, '-'))
+		(void)take(s, '+');
+	return scan_digits(s);
 }
 
 static bool scan_utf8(struct scan *s)
 {
-	size_t n = json_scan_utf8(s->at, s->end);
+	uint32_t c;
+	size_t n = utf8_read(s->at, s->end, &c);
 
 	s->at += n;
 	return n > 0 || refuse(s, "a string is not UTF-8");

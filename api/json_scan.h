@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json_scan: whether a text is one JSON value by RFC 8259, of limited depth and with
- * integers only; the check that stands before cJSON, which is laxer. Pure.
+ * json_scan: whether a text is one JSON value by RFC 8259, of limited depth; the check
+ * that stands before cJSON, which is laxer. Pure.
  */
 #ifndef HUSK_JSON_SCAN_H
 #define HUSK_JSON_SCAN_H
@@ -11,9 +11,5 @@
 
 /* 0, or -EINVAL with text that gives line and column. */
 MUST_CHECK int json_scan(const char *text, size_t n, unsigned depth_max, struct err *e);
-
-/* The length of the UTF-8 sequence of more than a byte (RFC 3629) at `at`: neither
- * overlong nor a surrogate; 0 when there is none that ends by end. */
-size_t json_scan_utf8(const char *at, const char *end);
 
 #endif

@@ -14,15 +14,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #include "vmm/base/log.h"
 
 enum {
 	INPUT_MAX = 4096, /* read at once */
-	BACKLOG = 128,
-	DRAIN_MAX = 1 << 20, /* read and dropped after an error, so that it arrives */
+	DRAIN_MAX =
+		1 << 20, /* read and dropped after the last reply, which arrives so */
+	RETRY_MS = 100, /* when husk was out of something */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -46,6 +47,7 @@ struct conn {
 	struct server *server;
 	struct work *work; /* NULL while idle */
 	uint32_t watched;
+	uint64_t used_at; /* when it was last accepted or served, by server.clock */
 	bool is_last; /* the reply under way ends the connection */
 	bool is_draining; /* it is sent: what still comes is dropped */
 	size_t drained;
@@ -54,7 +56,9 @@ struct conn {
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
-	bool is_starved; /* no descriptor for the connection that waits */
+	struct loop_source retry; /* a timer, set while accepting is paused */
+	bool is_paused; /* no descriptor for the connection that waits */
+	uint64_t clock; /* counts connections and requests */
 	size_t max_body;
 	http_handler *handler;
 	void *self;
@@ -118,6 +122,13 @@ static int reply(struct conn *c, const struct http_reply *r)
 	return send_reply(c);
 }
 
+/* The next reply is the last: what follows its request is not served. */
+static void end_input(struct conn *c)
+{
+	c->is_last = true;
+	c->work->in_len = c->work->in_at = 0;
+}
+
 static int reply_continue(struct conn *c)
 {
 	return reply(c, &(struct http_reply){ .status = 100 });
@@ -134,18 +145,21 @@ static int reply_error(struct conn *c)
 	if (n < 0)
 		return -ENOMEM;
 	r.body_len = (size_t)n;
-	c->is_last = true;
-	c->work->in_len = 0; /* what follows an error has no known beginning */
+	end_input(c); /* what follows an error has no known beginning */
 	return reply(c, &r);
 }
 
 static int serve(struct conn *c)
 {
 	struct server *s = c->server;
+	const struct http_request *q = http_parser_request(c->work->parser);
 	struct http_reply r = { 0 };
 
-	s->handler(s->self, http_parser_request(c->work->parser), &r);
+	s->handler(s->self, q, &r);
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
+	c->used_at = ++s->clock;
+	if (q->is_last)
+		end_input(c);
 	return reply(c, &r);
 }
 
@@ -260,10 +274,42 @@ static int take_turn(struct conn *c)
 
 /* --- connections come and go --- */
 
-static void watch_listener(struct server *s, uint32_t events)
+static void set_retry(struct server *s, bool on)
 {
-	if (loop_set(s->loop, &s->listener, events) < 0)
-		log_guest("API: no new connection can be seen");
+	const struct itimerspec when = {
+		.it_value.tv_nsec = on ? RETRY_MS * 1000000 : 0,
+	};
+
+	/* a descriptor of ours and a valid time: cannot fail */
+	(void)timerfd_settime(s->retry.fd, 0, &when, NULL);
+}
+
+/* Without a descriptor to accept with, the listener stays ready, and to try again at
+ * once would use all of the processor. */
+static void pause_accepting(struct server *s)
+{
+	s->is_paused = true;
+	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
+	set_retry(s, true);
+}
+
+static void accept_again(struct server *s)
+{
+	s->is_paused = false;
+	if (loop_set(s->loop, &s->listener, EPOLLIN) == 0)
+		return;
+	log_guest("API: no new connection can be seen");
+	pause_accepting(s);
+}
+
+static void on_retry(void *self, uint32_t events)
+{
+	struct server *s = self;
+
+	(void)events;
+	set_retry(s, false); /* makes the timer's descriptor unready too */
+	if (s->is_paused)
+		accept_again(s);
 }
 
 static void conn_close(struct conn *c)
@@ -273,8 +319,8 @@ static void conn_close(struct conn *c)
 	loop_remove(s->loop, &c->source);
 	close_fd(TAKE_FD(c->source.fd));
 	work_destroy(TAKE(c->work));
-	if (s->is_starved) /* there is a descriptor now: look again */
-		watch_listener(s, EPOLLIN | EPOLLET);
+	if (s->is_paused) /* there is a descriptor now */
+		accept_again(s);
 }
 
 static int watch(struct conn *c)
@@ -297,16 +343,38 @@ static void on_conn(void *self, uint32_t events)
 		conn_close(c);
 }
 
-/* A free slot. One whose client was told that it is over counts as free. */
+/* Whether nothing is under way: no part of a request has come, not even one that waits
+ * to be read, and no reply. */
+static bool is_idle(const struct conn *c)
+{
+	char byte;
+
+	return !c->work &&
+		(c->is_draining ||
+			recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0);
+}
+
+/* Whether a gives way to a new connection before b does: one that was told that it is
+ * over comes first, then the one that has been idle for longest. */
+static bool goes_before(const struct conn *a, const struct conn *b)
+{
+	if (a->is_draining != b->is_draining)
+		return a->is_draining;
+	return a->used_at < b->used_at;
+}
+
+/* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
 static struct conn *find_slot(struct server *s)
 {
 	struct conn *over = NULL;
 
 	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
-		if (s->conns[i].source.fd < 0)
-			return &s->conns[i];
-		if (s->conns[i].is_draining)
-			over = &s->conns[i];
+		struct conn *c = &s->conns[i];
+
+		if (c->source.fd < 0)
+			return c;
+		if (is_idle(c) && (!over || goes_before(c, over)))
+			over = c;
 	}
 	if (over)
 		conn_close(over);
@@ -354,6 +422,7 @@ static void conn_open(struct server *s, int accepted)
 		.source = { .fd = fd, .fn = on_conn, .self = c, .unlocked = true },
 		.server = s,
 		.watched = EPOLLIN,
+		.used_at = ++s->clock,
 	};
 	if (loop_add(s->loop, &c->source, EPOLLIN) < 0) {
 		log_guest("API: a connection cannot be watched");
@@ -363,8 +432,6 @@ static void conn_open(struct server *s, int accepted)
 	TAKE_FD(fd);
 }
 
-/* Without a descriptor to accept with, the listener stays ready. It is then watched for
- * changes only: a further client, or a connection that closes, makes it look again. */
 static void on_listener(void *self, uint32_t events)
 {
 	struct server *s = self;
@@ -375,40 +442,13 @@ static void on_listener(void *self, uint32_t events)
 		return;
 	if (fd < 0) {
 		log_guest("API: cannot accept: %s", strerrordesc_np(errno));
-		if (!s->is_starved)
-			watch_listener(s, EPOLLIN | EPOLLET);
-		s->is_starved = true;
+		pause_accepting(s);
 		return;
 	}
-	if (s->is_starved)
-		watch_listener(s, EPOLLIN);
-	s->is_starved = false;
 	conn_open(s, fd);
 }
 
 /* --- set-up --- */
-
-int server_listen(const char *path, struct err *e)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	AUTO(close_fd) int fd = -1;
-
-	if (path[0] == '\0' || strlen(path) >= sizeof(at.sun_path))
-		return err_bad(e, "API socket '%s': a path of 1 to %zu bytes is needed",
-			path, sizeof(at.sun_path) - 1);
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
-		return err_sys(e, "API socket '%s'", path);
-	if (listen(fd, BACKLOG) < 0) {
-		int r = err_sys(e, "API socket '%s'", path);
-
-		(void)unlink(
-			path); /* bind made it; that it may stay is no second error */
-		return r;
-	}
-	return TAKE_FD(fd);
-}
 
 static bool has_option(int fd, int option, int value)
 {
@@ -448,6 +488,7 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
+	s->retry.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -456,7 +497,11 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	r = loop_add(loop, &s->listener, EPOLLIN);
+	s->retry = (struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
+	/* made now: when it is needed, there may be no descriptor for it */
+	r = loop_add_timer(loop, &s->retry);
+	if (r == 0)
+		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
 		return err_code(e, r, "API server");
 	*out = TAKE(s);
@@ -467,11 +512,13 @@ void server_destroy(struct server *s)
 {
 	if (!s)
 		return;
-	s->is_starved = false;
+	s->is_paused = false;
 	for (int i = 0; i < SERVER_CONNECTIONS; i++)
 		if (s->conns[i].source.fd >= 0)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
+	loop_remove(s->loop, &s->retry);
+	close_fd(s->retry.fd);
 	free(s);
 }

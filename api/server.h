@@ -15,10 +15,6 @@ enum { SERVER_CONNECTIONS = 10 };
 
 struct server;
 
-/* Makes a listening Unix socket at path, which must not exist: a new descriptor, close
- * on exec and non-blocking, or -errno with text. Unlinking is the caller's. */
-MUST_CHECK int server_listen(const char *path, struct err *e);
-
 /* Serves the connections of listen_fd, a listening Unix stream socket, which is taken
  * over even on failure and made non-blocking. Requests go to the handler one at a time,
  * at most one of each connection per turn of the loop; it must not destroy the server.

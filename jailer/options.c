@@ -55,7 +55,8 @@ static int check_id(const char *id, struct err *e)
 {
 	return is_instance_id(id)
 		? 0
-		: err_bad(e, "id '%s' is not 1 to 64 letters, digits or '-'", id);
+		: err_bad(e, "id '%s' is not 1 to 64 bytes of letters, digits and '-'",
+			  id);
 }
 
 static int read_id(const struct line *l, const char *name, uint32_t *out, struct err *e)

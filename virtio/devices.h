@@ -94,14 +94,15 @@ struct limiter_cfg net_tx_limiter(const struct vdev *v);
 
 enum {
 	GUEST_CID_MIN = 3, /* virtio 1.2, 5.10.4 */
-	VSOCK_PATH_MAX = 96, /* of a uds_path: "_4294967295" still fits behind it */
 };
 
 /* A socket device (virtio 1.2, 5.10) whose guest has guest_cid, with the host's side on
- * Unix sockets (contract, 5). uds_path is bound now, and must not exist; nobody is
- * accepted before the driver is ready. Borrows loop, which must outlive it; uds_path
- * for the call. The socket file stays when the device is destroyed:
- * unlinking it is the caller's. */
+ * Unix sockets (contract, 5). It listens at uds_path from now on, which must not exist
+ * and is 1 to UNIX_PATH_MAX bytes long; nobody is accepted before the driver is ready.
+ * A port whose path, "<uds_path>_<port>", is longer than an address can be is refused
+ * to the guest like one at which nobody listens. Destroying the device removes its
+ * file, see unix_file_remove. Borrows loop, which must outlive it; uds_path for the
+ * call. -errno with text. */
 MUST_CHECK int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	struct vdev **out, struct err *e);
 

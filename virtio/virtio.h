@@ -15,7 +15,10 @@
 #include "vmm/base/err.h"
 #include "vmm/core/snap.h"
 
-enum { VDEV_QUEUES_MAX = 3, VDEV_CONFIG_MAX = 64, VDEV_ID_MAX = 64 };
+enum { VDEV_QUEUES_MAX = 3, VDEV_CONFIG_MAX = 64 };
+
+/* Bytes of a name: more than a request line of the API has room for. */
+enum { VDEV_ID_MAX = 1024 };
 
 struct vdev;
 

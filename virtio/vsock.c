@@ -276,6 +276,7 @@ static void vsock_destroy(struct vdev *v)
 		loop_remove(s->loop, &s->listener);
 	if (s->timer.fd >= 0)
 		loop_remove(s->loop, &s->timer);
+	unix_file_remove(&s->file); /* while its socket is open */
 	close_fd(s->listener.fd);
 	close_fd(s->timer.fd);
 	free(s);
@@ -338,9 +339,9 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	if (!is_guest_cid(guest_cid))
 		return err_bad(e, "guest_cid %u is not in %d to %u", guest_cid,
 			GUEST_CID_MIN, UINT32_MAX - 1);
-	if (n == 0 || n > VSOCK_PATH_MAX)
-		return err_bad(e, "uds_path '%.120s' is not 1 to %d bytes long",
-			uds_path, VSOCK_PATH_MAX);
+	if (n == 0 || n > UNIX_PATH_MAX)
+		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
+			uds_path, n, (int)UNIX_PATH_MAX);
 	memcpy(s->path, uds_path, n);
 	s->cid = guest_cid;
 	set_cid(s);

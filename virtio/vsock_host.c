@@ -17,23 +17,10 @@ enum { ACCEPTS_PER_TURN = 16 };
 
 int vsock_listen(struct vsock *s, struct err *e)
 {
-	AUTO(close_fd)
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int r;
+	int fd = unix_listen(s->path, &s->file, e);
 
-	if (fd < 0)
-		return err_sys(e, "socket");
-	memcpy(at.sun_path, s->path, sizeof(s->path));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return err_sys(e, "cannot bind '%s'", s->path);
-	if (listen(fd, SOMAXCONN) < 0) {
-		r = err_sys(e, "cannot listen at '%s'", s->path);
-		(void)unlink(s->path);
-		return r;
-	}
-	s->listener.fd = TAKE_FD(fd);
-	return 0;
+	s->listener.fd = MAX(fd, -1);
+	return MIN(fd, 0);
 }
 
 /* What a client that was not accepted yet can be told by nobody: try later. */
@@ -155,12 +142,14 @@ int vsock_connect_host(const struct vsock *s, uint32_t port)
 	AUTO(close_fd)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s_%u", s->path, port);
 
 	if (fd < 0)
 		return -errno;
-	/* it fits: vsock_create has seen to that */
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%.*s_%u", VSOCK_PATH_MAX,
-		s->path, port);
+	/* a uds_path may be too long to leave room for every port: nobody can listen
+	 * there */
+	if (n >= (int)sizeof(at.sun_path))
+		return -ENAMETOOLONG;
 	/* never under way: a Unix socket connects at once, or its backlog is full */
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;

@@ -11,12 +11,12 @@
 #include <endian.h>
 #include <linux/virtio_vsock.h>
 #include <sys/queue.h>
-#include <sys/un.h>
 
 #include "virtio/devices.h"
 #include "virtio/vsock_conn.h"
 #include "virtio/vsock_table.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/unix_socket.h"
 
 enum {
 	VSOCK_CONNS_MAX = 1023,
@@ -71,7 +71,8 @@ struct vsock {
 	struct vdev dev;
 	struct loop *loop;
 	struct vsock_stats stats;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char path[UNIX_PATH_MAX + 1]; /* the uds_path */
+	struct unix_file file; /* that it made there */
 	uint64_t cid;
 	struct loop_source listener, timer;
 	uint64_t timer_us; /* when it fires; 0: not set */
@@ -132,7 +133,7 @@ void vsock_shift_deadlines(struct vsock *s, uint64_t by_us);
 
 /* --- vsock_host.c --- */
 
-/* Binds and listens at s->path, without a watch. -errno with text. */
+/* Listens at s->path, without a watch. -errno with text. */
 MUST_CHECK int vsock_listen(struct vsock *s, struct err *e);
 /* Accepts what came; a callback of the loop. */
 void vsock_on_listener(void *self, uint32_t events);

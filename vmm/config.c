@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "virtio/devices.h"
+#include "vmm/base/unix_socket.h"
+#include "vmm/base/utf8.h"
 
 void boot_cfg_fini(struct boot_cfg *c)
 {
@@ -76,19 +78,16 @@ int config_check_machine(const struct machine_cfg *c, struct err *e)
 	return 0;
 }
 
-/* Letters, digits and '_': what an id in a path may hold. */
-static bool is_device_id(const char *id)
+bool config_is_device_id(const char *id)
 {
-	size_t n = strlen(id);
-
-	return n > 0 && n <= VDEV_ID_MAX && strspn(id, LETTERS_AND_DIGITS "_") == n;
+	return utf8_is_id(id, '_', VDEV_ID_MAX);
 }
 
 int config_check_drive(const struct drive_cfg *c, struct err *e)
 {
-	if (!is_device_id(c->drive_id))
+	if (!config_is_device_id(c->drive_id))
 		return err_bad(e,
-			"drive_id '%.80s' is not 1 to %d letters, digits or '_'",
+			"drive_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
 			c->drive_id, VDEV_ID_MAX);
 	if (!c->path_on_host)
 		return err_bad(e, "drive '%s': path_on_host is missing", c->drive_id);
@@ -117,9 +116,9 @@ int config_check_net(const struct net_cfg *c, struct err *e)
 	uint8_t mac[6];
 	int r;
 
-	if (!is_device_id(c->iface_id))
+	if (!config_is_device_id(c->iface_id))
 		return err_bad(e,
-			"iface_id '%.80s' is not 1 to %d letters, digits or '_'",
+			"iface_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
 			c->iface_id, VDEV_ID_MAX);
 	if (!c->host_dev_name)
 		return err_bad(
@@ -147,10 +146,9 @@ int config_check_vsock(const struct vsock_cfg *c, struct err *e)
 	if (!c->uds_path)
 		return err_bad(e, "uds_path is missing");
 	n = strlen(c->uds_path);
-	if (n == 0 || n > VSOCK_PATH_MAX)
-		return err_bad(e,
-			"uds_path '%.120s' is %zu bytes long, not 1 to %d: a port is put behind it",
-			c->uds_path, n, VSOCK_PATH_MAX);
+	if (n == 0 || n > UNIX_PATH_MAX)
+		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
+			c->uds_path, n, (int)UNIX_PATH_MAX);
 	return 0;
 }
 
@@ -158,5 +156,7 @@ int config_check_instance_id(const char *id, struct err *e)
 {
 	return is_instance_id(id)
 		? 0
-		: err_bad(e, "id '%.80s' is not 1 to 64 letters, digits or '-'", id);
+		: err_bad(e,
+			  "id '%.80s' is not 1 to 64 bytes of letters, digits and '-'",
+			  id);
 }

@@ -83,6 +83,7 @@ struct net_patch {
 
 struct serial_cfg {
 	char *serial_out_path; /* NULL: stdin and stdout */
+	struct bucket_cfg rate_limiter; /* of output, in bytes; all zero: no limit */
 };
 
 struct vsock_cfg {
@@ -107,7 +108,11 @@ MUST_CHECK int config_check_net(const struct net_cfg *c, struct err *e);
 MUST_CHECK bool config_parse_mac(const char *text, uint8_t mac[6]);
 MUST_CHECK int config_check_vsock(const struct vsock_cfg *c, struct err *e);
 
-/* An instance id: 1 to 64 characters, alphanumeric or '-'. */
+/* Whether a drive or an interface can have that id: 1 to VDEV_ID_MAX bytes of letters
+ * and digits of any script (utf8.h) and '_'. */
+bool config_is_device_id(const char *id);
+
+/* An instance id: is_instance_id, with text. */
 MUST_CHECK int config_check_instance_id(const char *id, struct err *e);
 
 #endif

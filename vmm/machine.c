@@ -63,7 +63,7 @@ int machine_create(const struct machine_env *env, struct machine **out, struct e
 	return 0;
 }
 
-/* A device that no transport has yet. */
+/* A device that no transport has yet. It removes the file of its socket. */
 static void drop_vsock(struct machine *m)
 {
 	if (m->vsock_dev)
@@ -84,9 +84,7 @@ void machine_destroy(struct machine *m)
 	cpu_template_fini(&m->cpu_config);
 	boot_cfg_fini(&m->boot);
 	serial_cfg_fini(&m->serial);
-	if (m->vsock.uds_path)
-		(void)unlink(m->vsock.uds_path); /* contract, 11.3 */
-	drop_vsock(m);
+	drop_vsock(m); /* which removes its file: contract, 11.3 */
 	close_fd(m->kernel_fd);
 	close_fd(m->initrd_fd);
 	loop_remove(m->env.loop, &m->end);
@@ -260,15 +258,11 @@ int machine_set_vsock(struct machine *m, struct vsock_cfg *cfg, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (same) {
-		(void)unlink(m->vsock.uds_path); /* missing is as good */
+	if (same) /* makes room for the new one's file */
 		drop_vsock(m);
-	}
 	r = vsock_create(cfg->guest_cid, cfg->uds_path, m->env.loop, &dev, e);
 	if (r < 0)
 		return r;
-	if (m->vsock.uds_path)
-		(void)unlink(m->vsock.uds_path); /* missing is as good */
 	drop_vsock(m);
 	m->vsock = *cfg;
 	m->vsock_dev = dev;

@@ -61,8 +61,9 @@ MUST_CHECK int machine_put_drive(
 MUST_CHECK int machine_put_net(struct machine *m, struct net_cfg *cfg, struct err *e);
 MUST_CHECK int machine_set_serial(
 	struct machine *m, struct serial_cfg *cfg, struct err *e);
-/* The socket is bound now. The one before is unlinked: after the new one is there, so
- * that it stays on failure, or when the path is the same before that. */
+/* The socket listens from now on. The one before goes when the new one is there, so it
+ * stays on failure; but when the path is the same it goes before that, and a failure
+ * leaves none. Each removes its own file only: see unix_file_remove. */
 MUST_CHECK int machine_set_vsock(
 	struct machine *m, struct vsock_cfg *cfg, struct err *e);
 

@@ -91,19 +91,16 @@ static int start_drives(struct machine *m, struct err *e)
 	return r;
 }
 
-/* Made with the setting, or anew when an earlier start, which left its socket's file,
- * failed. */
+/* Made with the setting, or anew when an earlier start failed, which destroyed it. */
 static int start_vsock(struct machine *m, struct err *e)
 {
 	int r = 0;
 
 	if (!m->vsock.uds_path)
 		return 0;
-	if (!m->vsock_dev) {
-		(void)unlink(m->vsock.uds_path); /* missing is as good */
+	if (!m->vsock_dev)
 		r = vsock_create(m->vsock.guest_cid, m->vsock.uds_path, m->env.loop,
 			&m->vsock_dev, e);
-	}
 	if (r == 0) {
 		r = device_list_add_virtio(&m->devices, m->vsock_dev, e);
 		m->vsock_is_listed = r == 0;
@@ -143,6 +140,8 @@ static int start_devices(
 		r = device_list_add_boot_timer(d, m->env.phases, started_us, e);
 	if (r == 0 && (m->has_serial || wants_console(c)))
 		r = start_serial(m, e);
+	if (r == 0 && d->serial)
+		serial_set_limit(d->serial, &m->serial.rate_limiter);
 	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)

@@ -6,13 +6,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "api/config_file.h"
 #include "api/server.h"
 #include "vmm/base/args.h"
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
+#include "vmm/base/unix_socket.h"
 #include "vmm/base/version.h"
 #include "vmm/filter.h"
 #include "vmm/notify.h"
@@ -64,7 +64,7 @@ struct husk {
 	struct machine *machine;
 	struct api api;
 	struct server *server; /* of the API, or NULL */
-	const char *socket; /* that husk made, to be unlinked, or NULL */
+	struct unix_file socket; /* of the API, when husk made it */
 	struct phases phases;
 	struct api_counts api_counts;
 	struct process_counts process_counts;
@@ -180,9 +180,7 @@ static int open_socket(struct husk *h, int *fd, struct err *e)
 		*fd = (int)number;
 		return r;
 	}
-	*fd = server_listen(path, e);
-	if (*fd >= 0)
-		h->socket = path;
+	*fd = unix_listen(path, &h->socket, e);
 	return MIN(*fd, 0);
 }
 
@@ -372,9 +370,8 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		r = fail(STATUS_FAILURE, &e);
 	}
+	unix_file_remove(&h.socket); /* while the server still has the socket open */
 	server_destroy(h.server);
-	if (h.socket)
-		(void)unlink(h.socket);
 	machine_destroy(TAKE(h.machine)); /* a fatal signal finds none now */
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);

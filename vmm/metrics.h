@@ -8,6 +8,7 @@
 #ifndef HUSK_METRICS_H
 #define HUSK_METRICS_H
 
+#include "virtio/virtio.h"
 #include "vmm/base/agg.h"
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
@@ -166,7 +167,8 @@ struct metrics_view {
 
 enum {
 	METRICS_DEVICES_MAX = X86_DEVICE_GSI_LAST - X86_DEVICE_GSI_FIRST + 1,
-	METRICS_TEXT_MAX = 64 << 10, /* of a line without extra members */
+	/* of a line without extra members, all names as long as can be */
+	METRICS_TEXT_MAX = (64 << 10) + 2 * METRICS_DEVICES_MAX * VDEV_ID_MAX,
 };
 
 /* The stream of lines to one file. On the loop's thread but for metrics_flush_fatal. */

@@ -56,6 +56,7 @@ struct serial {
 
 	uint8_t tx[TX_BYTES];
 	size_t n_tx;
+	struct bucket limit; /* of the bytes that may come into tx */
 	struct serial_counts counts;
 
 	struct loop *loop;
@@ -178,8 +179,31 @@ static void on_input(void *self, uint32_t events)
 	update_irq(s);
 }
 
+static uint64_t now_ns(void)
+{
+	return clock_us() * 1000;
+}
+
+/* Takes a byte's token, if there is one. The clock is not read without a limit. */
+static bool is_in_limit(struct serial *s)
+{
+	uint64_t now;
+
+	if (s->limit.size == 0)
+		return true;
+	now = now_ns();
+	if (bucket_wait_ns(&s->limit, 1, now) > 0)
+		return false;
+	bucket_take(&s->limit, 1, now);
+	return true;
+}
+
 static void put_byte(struct serial *s, uint8_t byte)
 {
+	if (!is_in_limit(s)) {
+		s->counts.rate_limiter_dropped_bytes++;
+		return;
+	}
 	if (s->n_tx == TX_BYTES) {
 		s->counts.dropped_bytes++;
 		return;
@@ -414,6 +438,11 @@ void serial_destroy(struct serial *s)
 	close_fd(s->flush.fd);
 	close_fd(s->irq_fd);
 	free(s);
+}
+
+void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg)
+{
+	bucket_init(&s->limit, cfg, now_ns());
 }
 
 void serial_pause(struct serial *s, bool pause)

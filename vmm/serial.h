@@ -8,6 +8,7 @@
 #ifndef HUSK_SERIAL_H
 #define HUSK_SERIAL_H
 
+#include "virtio/bucket.h"
 #include "vmm/base/loop.h"
 #include "vmm/core/bus.h"
 #include "vmm/core/snap.h"
@@ -27,6 +28,11 @@ DEFINE_AUTO(struct serial *, serial_destroy);
 const struct bus_ops *serial_bus_ops(void); /* SERIAL_PORTS ports */
 int serial_irq_fd(const struct serial *s); /* an eventfd for kvm_add_irqfd; borrowed */
 
+/* Limits output from now on, from a full bucket: bytes that find it empty are dropped
+ * and counted, never delayed (contract, section 4). A cfg that is no limit takes the
+ * one before away. cfg: copied. Before the guest runs, or with the device lock held. */
+void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg);
+
 /* Takes no input while paused; what the guest wrote still goes out. */
 void serial_pause(struct serial *s, bool pause);
 
@@ -42,7 +48,7 @@ struct serial_counts {
 	uint64_t flush_count; /* writes of output that the host took */
 	uint64_t error_count; /* and that it refused for good */
 	uint64_t dropped_bytes; /* serial_dropped */
-	uint64_t rate_limiter_dropped_bytes;
+	uint64_t rate_limiter_dropped_bytes; /* by serial_set_limit */
 };
 
 const struct serial_counts *serial_counts(const struct serial *s); /* borrowed */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "resources/seccomp/dialect.h"
 #include "vmm/base/args.h"
@@ -191,6 +192,16 @@ static void write_source(FILE *out, const struct program *p, unsigned n)
 
 /* --- */
 
+/* Half a file would be taken for a whole one. A device or a pipe stays: this program
+ * did not make it. */
+static void remove_half(const char *path, FILE *out)
+{
+	struct stat st;
+
+	if (fstat(fileno(out), &st) == 0 && S_ISREG(st.st_mode))
+		(void)unlink(path); /* the error is reported in any case */
+}
+
 static int write_output(const struct program *p, unsigned n, struct err *e)
 {
 	const char *path = arg("--output-file");
@@ -209,7 +220,7 @@ static int write_output(const struct program *p, unsigned n, struct err *e)
 	if (r == 0 && (fflush(out) != 0 || ferror(out)))
 		r = err_sys(e, "cannot write");
 	if (r < 0) {
-		(void)unlink(path); /* half a file would be taken for a whole one */
+		remove_half(path, out);
 		return err_add(e, r, "'%s'", path);
 	}
 	return 0;

@@ -7,7 +7,6 @@
 #include "api/json.h"
 
 #define JSON_AT(st, member) .offset = offsetof(st, member), .size = sizeof(void *)
-#define VAL_MAX (1ull << 53) /* what a JSON number holds exactly */
 
 /* clang-format off */
 struct rule_json {
@@ -39,7 +38,7 @@ static const struct field condition_field[] = {
 	{ .name = "type", .type = FIELD_ENUM, .required = true, .names = type_names,
 	  FIELD_AT(struct condition, type) },
 	{ .name = "op", .type = FIELD_JSON, .required = true, JSON_AT(struct condition, op_json) },
-	{ .name = "val", .type = FIELD_UINT, .required = true, .max = VAL_MAX,
+	{ .name = "val", .type = FIELD_UINT, .required = true, .max = UINT64_MAX,
 	  FIELD_AT(struct condition, val) },
 	{ .name = "comment", .type = FIELD_JSON, .nullable = true, JSON_AT(struct condition, comment) },
 };
@@ -48,7 +47,7 @@ static const struct fields condition_fields = {
 };
 
 static const struct field mask_field[] = {
-	{ .name = "masked_eq", .type = FIELD_UINT, .required = true, .max = VAL_MAX,
+	{ .name = "masked_eq", .type = FIELD_UINT, .required = true, .max = UINT64_MAX,
 	  FIELD_AT(struct condition, mask) },
 };
 static const struct fields mask_fields = { .what = "op", .field = mask_field, .n = 1 };

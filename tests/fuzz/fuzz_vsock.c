@@ -98,7 +98,6 @@ static void attach(void)
 static void detach(void)
 {
 	mmio_destroy(t);
-	(void)unlink(path);
 	t = NULL;
 }
 

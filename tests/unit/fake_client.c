@@ -58,7 +58,7 @@ void client_set_up(void)
 	cr_assert(mkdtemp(fake.dir));
 	(void)snprintf(fake.path, sizeof(fake.path), "%s/api.sock", fake.dir);
 	cr_assert_eq(loop_create(&lock, &fake.loop, &e), 0);
-	fd = server_listen(fake.path, &e);
+	fd = unix_listen(fake.path, &fake.file, &e);
 	cr_assert_geq(fd, 0, "%s", e.text);
 	cr_assert_eq(server_create(fake.loop, fd, FAKE_MAX_BODY, fake_handle, &fake,
 			     &fake.server, &e),
@@ -69,7 +69,7 @@ void client_tear_down(void)
 {
 	server_destroy(fake.server);
 	loop_destroy(fake.loop);
-	(void)unlink(fake.path);
+	unix_file_remove(&fake.file);
 	(void)rmdir(fake.dir);
 }
 

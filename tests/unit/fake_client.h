@@ -8,9 +8,12 @@
 #define HUSK_FAKE_CLIENT_H
 
 #include "api/server.h"
+#include "vmm/base/unix_socket.h"
 
 #define HEAD(status, more) \
 	"HTTP/1.1 " status " \r\nServer: husk\r\nConnection: keep-alive\r\n" more "\r\n"
+#define LAST(status, more) \
+	"HTTP/1.1 " status " \r\nServer: husk\r\nConnection: close\r\n" more "\r\n"
 #define NO_CONTENT HEAD("204", "")
 #define JSON_TYPE "Content-Type: application/json\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n\r\n"
@@ -22,6 +25,7 @@ struct fake_server {
 	struct loop *loop;
 	struct server *server;
 	char dir[32], path[64]; /* of the socket */
+	struct unix_file file;
 	unsigned served; /* calls of the handler */
 	char text[2 * FAKE_BIG]; /* what hear received last, as a string */
 };

@@ -11,6 +11,7 @@
 
 #include "tests/unit/fake_driver.h"
 #include "virtio/devices.h"
+#include "vmm/base/unix_socket.h"
 
 enum {
 	FV_CID = 3,
@@ -36,7 +37,7 @@ struct fv_packet {
 extern struct loop *fv_loop;
 extern struct mmio *fv_t;
 extern struct fake_driver fv_drv;
-extern char fv_path[64]; /* of the listening socket */
+extern char fv_path[UNIX_PATH_MAX + 1]; /* of the listening socket */
 extern uint8_t fv_noise[FV_NOISE];
 
 /* Device and driver, without receive buffers; attach alone leaves the driver out. */

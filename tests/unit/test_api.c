@@ -34,7 +34,7 @@ Test(api, has_the_settings_of_a_machine_that_nobody_set)
 	expect_reply("GET /vm/config",
 		"{\"balloon\":null,\"drives\":[],"
 		"\"boot-source\":{\"kernel_image_path\":\"\",\"initrd_path\":null,"
-		"\"boot_args\":null,\"share_kernel_pages\":false},"
+		"\"boot_args\":null},"
 		"\"cpu-config\":null,\"logger\":null,\"machine-config\":{"
 		"\"vcpu_count\":1,\"mem_size_mib\":128,\"smt\":false,"
 		"\"track_dirty_pages\":false,\"huge_pages\":\"None\"},"
@@ -259,13 +259,40 @@ Test(api, refuses_an_id_that_is_not_the_bodys)
 	EXPECT_ALL_REFUSED(rows);
 }
 
-Test(api, refuses_an_id_longer_than_a_device_has)
+/* Both places of an id, with the same check: 980 bytes is about what a request line
+ * has room for. */
+static void put_drive(const char *id)
 {
-#define LONG64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl"
-	expect_done("PUT /drives/" LONG64 " " DRIVE(LONG64));
-	REFUSED("PUT /drives/" LONG64 "x " DRIVE(LONG64 "x"), "drive_id", "64");
-	REFUSED("PUT /drives/" LONG64 LONG64 "x " DRIVE(LONG64 LONG64 "x"), "ID",
-		"too long");
+	static char request[4096];
+
+	(void)snprintf(request, sizeof(request), "PUT /drives/%s " DRIVE("%s"), id, id);
+	expect_done(request);
+	cr_assert_eq(ask("GET /vm/config"), 200);
+	(void)snprintf(request, sizeof(request), "\"drive_id\":\"%s\"", id);
+	cr_expect(strstr(fake_api.text, request), "%s", fake_api.text);
+}
+
+Test(api, takes_ids_of_any_script_and_length)
+{
+	char id[981];
+
+	put_drive("\xd0\xb4\xd0\xb8\xd1\x81\xd0\xba_1");
+	put_drive("\xe7\xa3\x81\xe7\x9b\x98");
+	memset(id, 'n', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	put_drive(id);
+}
+
+Test(api, refuses_ids_that_are_no_letters_and_digits)
+{
+	static const struct refused rows[] = {
+		{ "PUT /drives/a\xcc\x81 " DRIVE("a"), "alphanumeric", NULL },
+		{ "PUT /drives/\xf0\x9f\x92\xbe " DRIVE("a"), "alphanumeric", NULL },
+		{ "PUT /drives/a\xe2\x80\x8d " DRIVE("a"), "alphanumeric", NULL },
+		{ "PUT /drives/a\xe2\x80\x93z " DRIVE("a"), "alphanumeric", NULL },
+	};
+
+	EXPECT_ALL_REFUSED(rows);
 }
 
 /* --- the JSON of bodies --- */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "virtio/virtio.h"
+
 static struct err e;
 
 static int machine(uint32_t vcpus, uint64_t mib, bool smt, uint32_t pages)
@@ -89,13 +91,26 @@ Test(config, takes_a_drive_of_letters_digits_and_underscores)
 {
 	cr_assert_eq(drive("r", "/x"), 0);
 	cr_assert_eq(drive("Root_fs_0", "/x"), 0);
-	cr_assert_eq(drive(SIXTY "abcd", "/x"), 0);
+	cr_assert_eq(drive(SIXTY SIXTY SIXTY, "/x"), 0);
+	cr_assert_eq(drive("диск_1", "/x"), 0);
+	cr_assert_eq(drive("磁盘", "/x"), 0);
+}
+
+Test(config, takes_names_up_to_what_a_device_holds)
+{
+	char id[VDEV_ID_MAX + 2];
+
+	memset(id, 'n', sizeof(id));
+	id[VDEV_ID_MAX + 1] = '\0';
+	cr_assert_eq(drive(id, "/x"), -EINVAL);
+	id[VDEV_ID_MAX] = '\0';
+	cr_assert_eq(drive(id, "/x"), 0);
 }
 
 Test(config, refuses_a_drive_of_another_name)
 {
-	static const char *const bad[] = { "", "a-b", "a b", "a/b", "..", "a\n",
-		"\xc3\xa4", SIXTY "abcde" };
+	static const char *const bad[] = { "", "a-b", "a b", "a/b", "..", "a\n", "\xc3",
+		"a\xe2\x80\x93z", "\xf0\x9f\x92\xbe" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		cr_expect_eq(drive(bad[i], "/x"), -EINVAL, "%s", bad[i]);
@@ -115,12 +130,13 @@ Test(config, takes_an_instance_id_of_letters_digits_and_dashes)
 	cr_assert_eq(config_check_instance_id("a", &e), 0);
 	cr_assert_eq(config_check_instance_id("anonymous-instance", &e), 0);
 	cr_assert_eq(config_check_instance_id(SIXTY "-XYZ", &e), 0);
+	cr_assert_eq(config_check_instance_id("vm-\xc3\xa9", &e), 0);
 }
 
 Test(config, refuses_another_instance_id)
 {
-	static const char *const bad[] = { "", "a_b", "a b", "a.b", "a/b", "\xc3\xa4",
-		SIXTY "-WXYZ" };
+	static const char *const bad[] = { "", "a_b", "a b", "a.b", "a/b", "\xc3",
+		"\xe2\x82\xac", SIXTY "-WXYZ", SIXTY "12\xe2\x85\xa7" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		cr_expect_eq(
@@ -135,7 +151,7 @@ Test(config, gives_settings_back_and_takes_empty_ones)
 	struct drive_cfg disk = { .drive_id = strdup("d"),
 		.path_on_host = strdup("p"),
 		.partuuid = strdup("u") };
-	struct serial_cfg serial = { strdup("s") };
+	struct serial_cfg serial = { .serial_out_path = strdup("s") };
 
 	for (int i = 0; i < 2; i++) {
 		boot_cfg_fini(&boot);
@@ -154,12 +170,12 @@ Test(config, knows_a_vsock_that_cannot_be)
 	struct vsock_cfg c = { .guest_cid = 3, .uds_path = path };
 
 	memset(path, 'a', sizeof(path));
-	path[96] = '\0';
+	path[107] = '\0';
 	cr_assert_eq(config_check_vsock(&c, &e), 0);
-	path[96] = 'a';
-	path[97] = '\0';
+	path[107] = 'a';
+	path[108] = '\0';
 	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
-	cr_assert_not_null(strstr(e.text, "97 bytes"), "%s", e.text);
+	cr_assert_not_null(strstr(e.text, "108 bytes"), "%s", e.text);
 	path[0] = '\0';
 	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
 	c.uds_path = NULL;

@@ -119,6 +119,14 @@ Test(dialect, dword_orders_agree_with_c_on_any_number)
 	}
 }
 
+Test(dialect, values_have_64_bits)
+{
+	cr_assert(matches("qword", "\"eq\"", UINT64_MAX, UINT64_MAX));
+	cr_assert(!matches("qword", "\"eq\"", UINT64_MAX, UINT64_MAX - 1));
+	cr_assert(matches("qword", "\"lt\"", UINT64_MAX, UINT64_MAX - 1));
+	cr_assert(!matches("qword", "\"eq\"", (1ull << 53) + 1, 1ull << 53));
+}
+
 Test(dialect, masked_eq_looks_at_the_masks_bits_only)
 {
 	const char *op = "{ \"masked_eq\": 6 }";
@@ -316,7 +324,7 @@ Test(dialect, refuses_what_is_no_condition)
 	refuses(CONDITION(INDEX DWORD EQ "\"val\": -1"), "unsigned");
 	refuses(CONDITION(INDEX DWORD EQ "\"val\": 4294967296"), "dword");
 	refuses(CONDITION(INDEX "\"type\": \"qword\", " EQ
-				"\"val\": 18446744073709551615"),
+				"\"val\": 18446744073709551616"),
 		"'val'");
 	refuses(CONDITION(INDEX DWORD EQ "\"val\": 1, \"comment\": 1"), "comment");
 	refuses(CONDITION(

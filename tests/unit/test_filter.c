@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -320,6 +321,10 @@ static struct rule_case {
 	{ FILTER_VMM, REFUSED, { SYS_ioctl, -1, KVM_RUN } },
 	{ FILTER_VMM, REFUSED, { SYS_clone3, 0, 0 } },
 	{ FILTER_VMM, REFUSED, { SYS_execve, 0, 0, 0 } },
+	{ FILTER_VMM, ALLOWED, { SYS_renameat2, -1, 0, -1, 0, RENAME_NOREPLACE } },
+	{ FILTER_VMM, REFUSED, { SYS_renameat2, -1, 0, -1, 0, 0 } },
+	{ FILTER_VMM, REFUSED, { SYS_link, 0, 0 } },
+	{ FILTER_API, ALLOWED, { SYS_link, 0, 0 } },
 	{ FILTER_VMM, REFUSED, { SYS_prctl, 22, 0 } },
 	{ FILTER_API, ALLOWED, { SYS_ioctl, -1, KVM_CREATE_VM } },
 	{ FILTER_API, ALLOWED, { SYS_ioctl, -1, KVM_RUN } },

@@ -102,7 +102,8 @@ Test(jailer_options, needs_id_exec_file_uid_and_gid)
 
 Test(jailer_options, takes_ids_of_1_to_64_letters_digits_and_hyphens)
 {
-	static const char *const bad[] = { ".", "..", "a/b", "a_b", "a.b", "\xc3\xa9" };
+	static const char *const bad[] = { ".", "..", "a/b", "a_b", "a.b", "\xc3",
+		"\xe2\x82\xac" };
 	char text[256], id[66];
 
 	memset(id, 'Z', 65);
@@ -112,6 +113,7 @@ Test(jailer_options, takes_ids_of_1_to_64_letters_digits_and_hyphens)
 	id[64] = '\0';
 	(void)snprintf(text, sizeof(text), "--id %s --exec-file x --uid 1 --gid 1", id);
 	cr_expect_eq(parse(text), ARGS_RUN);
+	cr_expect_eq(parse("--id vm-\xc3\xa9 --exec-file x --uid 1 --gid 1"), ARGS_RUN);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		(void)snprintf(text, sizeof(text),
 			"--id %s --exec-file x --uid 1 --gid 1", bad[i]);

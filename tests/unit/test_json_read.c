@@ -85,15 +85,16 @@ Test(json_read, carries_members_into_the_struct)
 	struct toy t = { 0 };
 
 	cr_assert_eq(
-		read_text("{\"name\":\"n\\u00e4\",\"alias\":\"\",\"on\":true,"
-			  "\"small\":32,\"large\":9007199254740992,\"kind\":\"2M\"}",
+		read_text(
+			"{\"name\":\"n\\u00e4\",\"alias\":\"\",\"on\":true,"
+			"\"small\":32,\"large\":18446744073709551615,\"kind\":\"2M\"}",
 			&toy_fields, &t),
 		0);
 	cr_assert_str_eq(t.name, "n\xc3\xa4");
 	cr_assert_str_eq(t.alias, "");
 	cr_assert(t.on && !t.maybe);
 	cr_assert_eq(t.small, 32);
-	cr_assert_eq(t.large, 1ull << 53);
+	cr_assert_eq(t.large, UINT64_MAX);
 	cr_assert_eq(t.kind, 1);
 	free(t.name);
 	free(t.alias);
@@ -171,6 +172,10 @@ Test(json_read, refuses_numbers_out_of_range)
 		"{\"name\":\"x\",\"large\":-1}", "'large' is not an unsigned integer");
 	expect_refused(
 		"{\"name\":\"x\",\"large\":-0}", "'large' is not an unsigned integer");
+	expect_refused(
+		"{\"name\":\"x\",\"large\":2.0}", "'large' is not an unsigned integer");
+	expect_refused(
+		"{\"name\":\"x\",\"large\":1e3}", "'large' is not an unsigned integer");
 }
 
 Test(json_read, refuses_2_to_the_64_and_more)
@@ -413,6 +418,11 @@ Test(bodies, read_a_serial_port)
 	cr_assert_eq(
 		read_text("{\"serial_out_path\":null}", &serial_cfg_fields, &c), 0);
 	cr_assert_null(c.serial_out_path);
+	cr_assert_eq(read_text("{\"rate_limiter\":{\"size\":3,\"refill_time\":7}}",
+			     &serial_cfg_fields, &c),
+		0);
+	cr_assert_eq(c.rate_limiter.size, 3);
+	cr_assert_eq(c.rate_limiter.refill_time, 7);
 	expect_body_refused(&serial_cfg_fields, "{\"rate_limiter\":{\"size\":1}}",
-		"'rate_limiter' is not in this version");
+		"token bucket: member 'refill_time' is missing");
 }

@@ -125,6 +125,17 @@ Test(log, makes_one_line_of_whatever_a_guest_sent)
 	cr_assert_not_null(strstr(text, "] a?b??[2J??\n"));
 }
 
+Test(log, is_utf8_whatever_is_logged)
+{
+	log_info("%s", "a\xc3\xa4\xe7\xa3\x81z");
+	log_info("%.2s", "a\xc3\xa4");
+	log_info("%s", "\xff\xc2\x85\xed\xa0\x80.");
+	cr_assert_eq(lines_logged(), 3);
+	cr_assert_not_null(strstr(text, "] a\xc3\xa4\xe7\xa3\x81z\n"));
+	cr_assert_not_null(strstr(text, "] a?\n"));
+	cr_assert_not_null(strstr(text, "] ??????.\n"));
+}
+
 Test(log, cuts_a_line_that_is_too_long)
 {
 	char much[5000];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * machine: the vsock setting: what is bound and unlinked as it is made and replaced,
+ * machine: the vsock setting: what is bound and removed as it is made and replaced,
  * and what stays when a replacement fails. No KVM.
  */
 #include <criterion/criterion.h>
@@ -141,4 +141,31 @@ Test(machine_vsock, unlinks_its_file_when_the_machine_goes)
 	machine_destroy(m);
 	m = NULL;
 	cr_assert_not(exists("a"));
+}
+
+static void take_the_place_of(const char *name)
+{
+	char *path = in_dir(name);
+
+	cr_assert_eq(unlink(path), 0);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	free(path);
+}
+
+Test(machine_vsock, removes_no_file_that_took_the_place_of_its_own)
+{
+	struct err e;
+
+	cr_assert_eq(set(3, "a", &e), 0);
+	take_the_place_of("a");
+	cr_assert_eq(set(3, "b", &e), 0, "%s", e.text);
+	cr_assert(exists("a"));
+	take_the_place_of("b");
+	cr_assert_eq(set(3, "b", &e), -EADDRINUSE);
+	cr_assert(exists("b"));
+	cr_assert_eq(set(3, "c", &e), 0, "%s", e.text);
+	take_the_place_of("c");
+	machine_destroy(m);
+	m = NULL;
+	cr_assert(exists("c"));
 }

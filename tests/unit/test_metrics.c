@@ -324,7 +324,7 @@ Test(metrics, sums_devices_but_not_the_extremes_of_their_times)
  * long as can be. */
 Test(metrics, has_room_for_the_largest_numbers_of_the_most_devices)
 {
-	enum { N = METRICS_DEVICES_MAX, ID = 64 };
+	enum { N = METRICS_DEVICES_MAX, ID = VDEV_ID_MAX };
 	static char id[N][ID + 1];
 	static struct blk_stats blk;
 	static struct net_stats net;

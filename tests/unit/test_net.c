@@ -97,7 +97,7 @@ Test(net, refuses_a_name_that_is_too_long)
 	id[sizeof(id) - 1] = '\0';
 	cr_expect_eq(create(id, &none, &v, &e), -EINVAL);
 	cr_expect_null(v);
-	cr_expect(strstr(e.text, "64 bytes"), "%s", e.text);
+	cr_expect(strstr(e.text, "1024 bytes"), "%s", e.text);
 }
 
 /* --- pause and reset --- */

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "tests/unit/fake_client.h"
@@ -32,14 +31,75 @@ Test(server, answers_with_and_without_a_body)
 	close(fd);
 }
 
-Test(server, keeps_a_connection_whatever_it_says_of_closing)
+/* The request is answered, and the connection ends or not. */
+static void expect_last(const char *request, bool last)
 {
 	int fd = join();
 
-	for (int i = 0; i < 3; i++) {
-		say(fd, "GET / HTTP/1.0\r\nConnection: close\r\n\r\n");
-		expect_heard(fd, NO_CONTENT);
+	say(fd, request);
+	turns(20);
+	cr_assert_eq(hear(fd), !last, "%s", request);
+	cr_assert_str_eq(fake.text, last ? LAST("204", "") : NO_CONTENT, "%s", request);
+	close(fd);
+}
+
+Test(server, closes_a_connection_when_the_client_says_so)
+{
+	expect_last("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nconnection:\tCLOSE \r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nConnection: TE, close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.1\r\nConnection: keep-alive\r\n"
+		    "Connection: close\r\n\r\n",
+		true);
+	expect_last(
+		"PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+		true);
+	expect_last("GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", false);
+	expect_last("GET / HTTP/1.1\r\nConnection: closed\r\n\r\n", false);
+	expect_last("GET / HTTP/1.1\r\nX-Connection: close\r\n\r\n", false);
+}
+
+Test(server, closes_a_connection_of_http_1_0_unless_asked_to_keep_it)
+{
+	expect_last("GET / HTTP/1.0\r\n\r\n", true);
+	expect_last("GET / HTTP/1.0\r\nConnection: close\r\n\r\n", true);
+	expect_last("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", false);
+	expect_last("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", true);
+}
+
+Test(server, serves_nothing_after_the_request_that_ends_the_connection)
+{
+	int fd = join();
+
+	say(fd,
+		GET("/") "GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n" GET(
+			"/after"));
+	turns(20);
+	cr_assert(!hear(fd));
+	cr_assert_str_eq(fake.text,
+		NO_CONTENT LAST("200", JSON_TYPE "Content-Length: 5\r\n") "/echo");
+	cr_assert_eq(fake.served, 2);
+	close(fd);
+}
+
+Test(server, sends_the_whole_of_a_last_reply_to_a_slow_reader)
+{
+	int fd = join();
+	size_t got = 0;
+
+	say(fd, "GET /big HTTP/1.0\r\n\r\n");
+	for (int i = 0; i < MANY_TURNS; i++) {
+		bool open;
+
+		turns(1);
+		open = hear(fd);
+		got += strlen(fake.text);
+		if (!open)
+			break;
 	}
+	cr_assert_eq(got,
+		strlen(LAST("200", JSON_TYPE "Content-Length: 1048576\r\n")) +
+			FAKE_BIG);
 	close(fd);
 }
 
@@ -227,40 +287,6 @@ Test(server, ends_with_requests_and_replies_under_way)
 	cr_assert(!hear(wrong));
 }
 
-Test(server, listens_at_a_new_path_only)
-{
-	struct stat st;
-	struct err e;
-
-	cr_assert_eq(stat(fake.path, &st), 0);
-	cr_assert(S_ISSOCK(st.st_mode));
-	cr_assert_eq(server_listen(fake.path, &e), -EADDRINUSE);
-	cr_assert(strstr(e.text, fake.path), "%s", e.text);
-	cr_assert_eq(stat(fake.path, &st), 0);
-	cr_assert_eq(server_listen("/nonexistent/x", &e), -ENOENT);
-	cr_assert_eq(server_listen("", &e), -EINVAL);
-}
-
-Test(server, listens_at_a_path_that_fits_into_an_address)
-{
-	char name[200];
-	struct err e;
-	size_t n = (size_t)snprintf(name, sizeof(name), "%s/", fake.dir);
-	int fd;
-
-	memset(name + n, 'a', sizeof(name) - n);
-	name[108] = '\0';
-	cr_assert_eq(server_listen(name, &e), -EINVAL);
-	cr_assert(strstr(e.text, "107"), "%s", e.text);
-	name[107] = '\0';
-	fd = server_listen(name, &e);
-	cr_assert_geq(fd, 0, "%s", e.text);
-	cr_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	close(fd);
-	cr_assert_eq(unlink(name), 0);
-}
-
 static void expect_no_listener(int fd)
 {
 	struct server *s = NULL;
@@ -298,8 +324,8 @@ Test(server, takes_an_inherited_listener_and_makes_it_fit)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
 	struct err e;
 
+	unix_file_remove(&fake.file);
 	server_destroy(TAKE(fake.server));
-	cr_assert_eq(unlink(fake.path), 0);
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", fake.path);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	cr_assert_eq(listen(fd, 5), 0);

@@ -196,6 +196,30 @@ Test(vsock, refuses_the_guest_where_nobody_listens)
 	cr_assert_eq(fv_stats()->conns_added, 0);
 }
 
+/* A uds_path may use all of an address, which leaves no room for a port, or for short
+ * ones only. */
+Test(vsock, refuses_the_guest_ports_whose_path_does_not_fit)
+{
+	struct fv_conn c = { .guest_port = 5 };
+	size_t n = strlen(fv_path);
+	int l, fd;
+
+	memset(fv_path + n, 'x', UNIX_PATH_MAX - 3 - n); /* for "_77" and no more */
+	fv_path[UNIX_PATH_MAX - 3] = '\0';
+	fv_replace();
+	fv_bring_up(FEATURE(VIRTIO_F_VERSION_1));
+	fv_give_rx(FV_RING / 2, FV_BUF);
+	l = fv_listen(77);
+	c.host_port = 777; /* which, cut, would be the path of 77 */
+	fv_say(&c, VIRTIO_VSOCK_OP_REQUEST, 0);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_RST)->src_port, 777);
+	fd = fv_open_guest(&c, l, 77);
+	fv_write(&c, "ping", 4);
+	fv_expect_text(fd, "ping");
+	close(fd);
+	close(l);
+}
+
 Test(vsock, ends_a_connection_that_is_asked_for_twice)
 {
 	struct fv_conn c = { .guest_port = 5 };

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/base.h"
 
-#include <string.h>
 #include <time.h>
+
+#include "vmm/base/utf8.h"
 
 bool is_instance_id(const char *id)
 {
-	size_t n = strspn(id, LETTERS_AND_DIGITS "-");
-
-	return n > 0 && n <= 64 && id[n] == '\0';
+	return utf8_is_id(id, '-', 64);
 }
 
 static uint64_t read_us(clockid_t clock)

@@ -79,7 +79,8 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 #define LETTERS_AND_DIGITS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-/* An instance's id, of husk and its jailer: 1 to 64 letters, digits or '-'. */
+/* An instance's id, of husk and its jailer: 1 to 64 bytes of letters, digits (of any
+ * script, see utf8.h) and '-'. */
 bool is_instance_id(const char *id);
 
 /* The value of a hexadecimal digit of either case, or -1. */

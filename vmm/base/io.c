@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { STREAM_STEP = 4096 }; /* room for the first bytes of a pipe */
+
 int io_pread(int fd, void *buf, size_t n, off_t at)
 {
 	char *to = buf;
@@ -63,33 +65,108 @@ static void free_text(char *p)
 }
 DEFINE_AUTO(char *, free_text);
 
-int io_read_file(const char *path, size_t max, char **buf, size_t *len, struct err *e)
+/* Reads up to n bytes as soon as there are some: their number, 0 at the end,
+ * -ETIMEDOUT, or another -errno. A FIFO which no writer has opened yet reads as if it
+ * were at its end; *fed says that this one has had a writer. */
+static ssize_t read_some(int fd, bool *fed, char *to, size_t n)
 {
-	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for */
-	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool has_waited = false;
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t got = read(fd, to, n);
+		int ready;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno != EAGAIN)
+			return -errno;
+		*fed = *fed || got != 0; /* EAGAIN: there is a writer, which waits */
+		if (got >= 0 && *fed)
+			return got;
+		if (has_waited && !*fed)
+			return -ETIMEDOUT;
+		ready = poll(&p, 1, *fed ? IO_SILENCE_MS : IO_WRITER_MS);
+		if (ready == 0 && *fed)
+			return -ETIMEDOUT;
+		if (ready > 0 && !(p.revents & POLLIN))
+			*fed = true; /* a writer came and went without a word */
+		has_waited = ready == 0;
+	}
+}
+
+/* Reads to the end of what has no size: a pipe, a device, or a file that the kernel
+ * makes up. */
+static int read_stream(
+	int fd, bool fed, size_t max, char **buf, size_t *len, struct err *e)
+{
 	AUTO(free_text) char *text = NULL;
-	struct stat st;
-	size_t n;
+	size_t n = 0, room = 0;
+	ssize_t got;
+
+	do {
+		if (n == room) {
+			char *more = realloc(text, room + STREAM_STEP + n);
+
+			if (!more)
+				return err_code(e, -ENOMEM, "cannot read");
+			text = more;
+			room += STREAM_STEP + n;
+		}
+		got = read_some(fd, &fed, text + n, room - n);
+		if (got == -ETIMEDOUT)
+			return err_code(e, -ETIMEDOUT,
+				fed ? "cannot read: its writer is silent"
+				    : "cannot read: nobody writes to it");
+		if (got < 0)
+			return err_code(e, (int)got, "cannot read");
+		n += (size_t)got;
+		if (n > max)
+			return err_bad(e, "too long: at most %zu bytes are read", max);
+	} while (got > 0);
+	text[n] = '\0'; /* there is room: the last read had some */
+	*buf = TAKE(text);
+	*len = n;
+	return 0;
+}
+
+static int read_sized(int fd, size_t n, char **buf, size_t *len, struct err *e)
+{
+	AUTO(free_text) char *text = malloc(n + 1);
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, "cannot open '%s'", path);
-	if (!S_ISREG(st.st_mode))
-		return err_bad(e, "'%s' is not a regular file", path);
-	if ((uint64_t)st.st_size > max)
-		return err_bad(e, "'%s' is %lld bytes long: at most %zu are read", path,
-			(long long)st.st_size, max);
-	n = (size_t)st.st_size;
-	text = malloc(n + 1);
 	if (!text)
-		return err_code(e, -ENOMEM, "cannot read '%s'", path);
+		return err_code(e, -ENOMEM, "cannot read");
 	r = io_pread(fd, text, n, 0);
 	if (r < 0)
-		return err_code(e, r, "cannot read '%s'", path);
+		return err_code(e, r, "cannot read");
 	text[n] = '\0';
 	*buf = TAKE(text);
 	*len = n;
 	return 0;
+}
+
+int io_read_file(const char *path, size_t max, char **buf, size_t *len, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO without a writer would not even open, and a signal to end
+	 * is seen by the loop only */
+	AUTO(close_fd)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return err_bad(e, "'%s' is not a regular file, nor a pipe", path);
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > max)
+		return err_bad(e, "'%s' is %lld bytes long: at most %zu are read", path,
+			(long long)st.st_size, max);
+	if (S_ISREG(st.st_mode) && st.st_size > 0)
+		r = read_sized(fd, (size_t)st.st_size, buf, len, e);
+	else
+		r = read_stream(fd, !S_ISFIFO(st.st_mode), max, buf, len, e);
+	return r < 0 ? err_add(e, r, "'%s'", path) : 0;
 }
 
 void io_fill_standard_fds(void)

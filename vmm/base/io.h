@@ -27,8 +27,16 @@ MUST_CHECK ssize_t io_write_now(int fd, const void *buf, size_t n);
  * console. Where there is no /dev/null they stay closed. First of all in main. */
 void io_fill_standard_fds(void);
 
-/* Reads the regular file at path whole, at most max bytes, into a new buffer that the
- * caller frees and that carries a NUL after its last byte. *len is without that NUL. */
+enum {
+	IO_WRITER_MS = 5000, /* how long a FIFO is waited for to have a writer */
+	IO_SILENCE_MS = 60000, /* and a writer, or a terminal, to write something */
+};
+
+/* Reads the file at path whole, at most max bytes, into a new buffer that the caller
+ * frees and that carries a NUL after its last byte. *len is without that NUL. The file
+ * may be a FIFO, /dev/stdin or what a shell makes of <(command): it is read to its end,
+ * which is waited for, but not for ever: -ETIMEDOUT, see above. For start-up only: it
+ * blocks. -errno with text; *buf and *len are untouched then. */
 MUST_CHECK int io_read_file(
 	const char *path, size_t max, char **buf, size_t *len, struct err *e);
 

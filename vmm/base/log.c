@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "vmm/base/io.h"
+#include "vmm/base/utf8.h"
 
 enum {
 	LOG_BURST = 10,
@@ -171,6 +172,21 @@ static void put_head(struct line *l, enum log_level level, const struct log_site
 	put(l, "] ");
 }
 
+/* One event is one line of UTF-8, whatever a guest sent: '?' for control characters,
+ * and for bytes that are none, such as a text that was cut in the middle of one. */
+static void make_readable(struct line *l)
+{
+	size_t len;
+
+	for (size_t i = 0; i < l->n; i += MAX(len, (size_t)1)) {
+		uint32_t c;
+
+		len = utf8_read(l->text + i, l->text + l->n, &c);
+		if (len == 0 || c < ' ' || (c >= 0x7f && c < 0xa0))
+			memset(l->text + i, '?', MAX(len, (size_t)1));
+	}
+}
+
 static void put_line(
 	enum log_level level, const struct log_site *site, const char *fmt, va_list ap)
 {
@@ -178,10 +194,7 @@ static void put_line(
 
 	put_head(&l, level, site);
 	put_args(&l, fmt, ap);
-	for (size_t i = 0; i < l.n;
-		i++) /* one event, one line, whatever a guest sent */
-		if ((unsigned char)l.text[i] < ' ' || l.text[i] == 0x7f)
-			l.text[i] = '?';
+	make_readable(&l);
 	l.text[l.n++] = '\n';
 	if (io_write_now(the_log.fd, l.text, l.n) != (ssize_t)l.n)
 		__atomic_fetch_add(&the_log.missed, 1, __ATOMIC_RELAXED);
