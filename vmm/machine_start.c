@@ -12,6 +12,7 @@
 #include "vmm/boot_x86.h"
 #include "vmm/cmdline.h"
 #include "vmm/cpuid_x86.h"
+#include "vmm/kernel_args.h"
 #include "vmm/landlock.h"
 #include "vmm/machine_parts.h"
 
@@ -35,9 +36,10 @@ static void on_vcpu_ended(void *self, enum vcpu_end how, const char *text)
 	machine_end(self, how == VCPU_END_RESET ? 0 : 1, text);
 }
 
-static void on_guest_reset(void *self)
+/* Resets and power-offs alike: the guest has finished. */
+static void on_guest_end(void *self, const char *how)
 {
-	machine_end(self, 0, "reset through the i8042");
+	machine_end(self, 0, how);
 }
 
 static int start_memory(struct machine *m, struct err *e)
@@ -126,23 +128,19 @@ static int start_serial(struct machine *m, struct err *e)
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
 }
 
-static bool wants_console(const struct cmdline *c)
-{
-	return cmdline_has(c, "console=ttyS0") || cmdline_has(c, "console=ttyS0,") ||
-		cmdline_has(c, "earlyprintk=") || cmdline_has(c, "earlycon=");
-}
-
 static int start_devices(
 	struct machine *m, const struct cmdline *c, uint64_t started_us, struct err *e)
 {
 	struct device_list *d = &m->devices;
 	int r = device_list_init(
-		d, m->env.lock, &m->kvm, m->mem, m->env.loop, on_guest_reset, m, e);
+		d, m->env.lock, &m->kvm, m->mem, m->env.loop, on_guest_end, m, e);
 
 	if (r == 0 && m->env.boot_timer)
 		r = device_list_add_boot_timer(d, m->env.phases, started_us, e);
-	if (r == 0 && (m->has_serial || wants_console(c)))
+	if (r == 0 && (m->has_serial || kernel_args_use_com1(c)))
 		r = start_serial(m, e);
+	if (r == 0)
+		r = device_list_add_no_uarts(d, e);
 	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)
@@ -190,6 +188,7 @@ static int start_kernel(struct machine *m, const struct cmdline *c,
 		.n_devices = m->devices.n_virtio,
 		.has_console = m->devices.serial != NULL,
 		.has_keyboard = true,
+		.pics_only = !kernel_args_use_ioapic(c),
 	};
 	int r;
 
