@@ -40,20 +40,6 @@ static bool is_serial_console(const struct cmdline_arg *a)
 				starts_with(a, "com")));
 }
 
-bool kernel_args_use_com1(const struct cmdline *c)
-{
-	bool has_console = false, has_ports = true;
-	struct cmdline_arg a;
-	size_t at = 0;
-
-	while (cmdline_next(c, &at, &a)) {
-		has_console |= is_serial_console(&a);
-		if (cmdline_arg_is(&a, "8250.nr_uarts")) /* the last one counts */
-			has_ports = !is_zero(&a);
-	}
-	return has_ports || has_console;
-}
-
 /* "nosmp" and "maxcpus=0" disable the IOAPIC too (arch_disable_smp_support); one cannot
  * be used without local APICs, and Linux takes ACPI's only with ACPI's interrupts. */
 static bool disables_ioapic(const struct cmdline_arg *a)
@@ -65,13 +51,19 @@ static bool disables_ioapic(const struct cmdline_arg *a)
 		(cmdline_arg_is(a, "pci") && cmdline_value_is(a, "noacpi"));
 }
 
-bool kernel_args_use_ioapic(const struct cmdline *c)
+struct kernel_args kernel_args_read(const struct cmdline *c)
 {
+	bool has_console = false, has_ports = true;
+	struct kernel_args k = { .no_ioapic = false };
 	struct cmdline_arg a;
 	size_t at = 0;
 
-	while (cmdline_next(c, &at, &a))
-		if (disables_ioapic(&a))
-			return false;
-	return true;
+	while (cmdline_next(c, &at, &a)) {
+		has_console |= is_serial_console(&a);
+		if (cmdline_arg_is(&a, "8250.nr_uarts")) /* the last one counts */
+			has_ports = !is_zero(&a);
+		k.no_ioapic |= disables_ioapic(&a);
+	}
+	k.no_com1 = !has_ports && !has_console;
+	return k;
 }

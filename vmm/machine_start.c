@@ -128,8 +128,8 @@ static int start_serial(struct machine *m, struct err *e)
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
 }
 
-static int start_devices(
-	struct machine *m, const struct cmdline *c, uint64_t started_us, struct err *e)
+static int start_devices(struct machine *m, const struct kernel_args *args,
+	uint64_t started_us, struct err *e)
 {
 	struct device_list *d = &m->devices;
 	int r = device_list_init(
@@ -137,7 +137,7 @@ static int start_devices(
 
 	if (r == 0 && m->env.boot_timer)
 		r = device_list_add_boot_timer(d, m->env.phases, started_us, e);
-	if (r == 0 && (m->has_serial || kernel_args_use_com1(c)))
+	if (r == 0 && (m->has_serial || !args->no_com1))
 		r = start_serial(m, e);
 	if (r == 0)
 		r = device_list_add_no_uarts(d, e);
@@ -174,7 +174,7 @@ static int finish_cmdline(const struct machine *m, struct cmdline *c, struct err
 }
 
 static int start_kernel(struct machine *m, const struct cmdline *c,
-	struct x86_entry *entry, struct err *e)
+	const struct kernel_args *args, struct x86_entry *entry, struct err *e)
 {
 	struct boot_plan plan = {
 		.kernel_fd = m->kernel_fd,
@@ -188,7 +188,7 @@ static int start_kernel(struct machine *m, const struct cmdline *c,
 		.n_devices = m->devices.n_virtio,
 		.has_console = m->devices.serial != NULL,
 		.has_keyboard = true,
-		.pics_only = !kernel_args_use_ioapic(c),
+		.pics_only = args->no_ioapic,
 	};
 	int r;
 
@@ -264,6 +264,7 @@ static int start(struct machine *m, struct err *e)
 {
 	const struct cpu_template *template = template_of(m);
 	uint64_t started_us = clock_us();
+	struct kernel_args args;
 	struct x86_entry entry;
 	struct cmdline c;
 	int r;
@@ -275,18 +276,20 @@ static int start(struct machine *m, struct err *e)
 			e, "share_kernel_pages and huge_pages 2M exclude each other");
 	r = cmdline_init(
 		&c, m->boot.boot_args ? m->boot.boot_args : BOOT_ARGS_DEFAULT, e);
-	if (r == 0)
-		r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
+	if (r < 0)
+		return r;
+	args = kernel_args_read(&c);
+	r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)
-		r = start_devices(m, &c, started_us, e);
+		r = start_devices(m, &args, started_us, e);
 	if (r == 0)
 		r = finish_cmdline(m, &c, e);
 	if (r == 0)
-		r = start_kernel(m, &c, &entry, e);
+		r = start_kernel(m, &c, &args, &entry, e);
 	if (r == 0)
 		r = create_vcpus(m, &entry, e);
 	if (r == 0)
