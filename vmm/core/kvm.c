@@ -15,6 +15,7 @@ static const struct {
 } needed[] = {
 	KVM_NEEDS(KVM_CAP_USER_MEMORY),
 	KVM_NEEDS(KVM_CAP_IRQCHIP),
+	KVM_NEEDS(KVM_CAP_PIT2),
 	KVM_NEEDS(KVM_CAP_IRQFD),
 	KVM_NEEDS(KVM_CAP_IOEVENTFD),
 	KVM_NEEDS(KVM_CAP_IMMEDIATE_EXIT),
@@ -89,9 +90,41 @@ void kvm_close(struct kvm *k)
 	close_fd(TAKE_FD(k->dev_fd));
 }
 
+/* A guest that enables interrupts without having set up the 8259s must get none from
+ * them: they would come as the exceptions 0 to 15. KVM masks nothing. The first command
+ * word clears the mask, so that a guest which does set them up sees no difference. */
+static int mask_pics(const struct kvm *k, struct err *e)
+{
+	/* which lines can be level-triggered (elcr_mask): as KVM has it */
+	struct kvm_irqchip master = {
+		.chip_id = KVM_IRQCHIP_PIC_MASTER,
+		.chip.pic = { .imr = 0xff, .elcr_mask = 0xf8 },
+	};
+	struct kvm_irqchip slave = {
+		.chip_id = KVM_IRQCHIP_PIC_SLAVE,
+		.chip.pic = { .imr = 0xff, .elcr_mask = 0xde },
+	};
+
+	if (ioctl(k->vm_fd, KVM_SET_IRQCHIP, &master) < 0 ||
+		ioctl(k->vm_fd, KVM_SET_IRQCHIP, &slave) < 0)
+		return err_sys(e, "KVM_SET_IRQCHIP");
+	return 0;
+}
+
+/* The flag has KVM serve port 0x61 too, where a guest gates and reads channel 2. */
+static int create_pit(const struct kvm *k, struct err *e)
+{
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (ioctl(k->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+		return err_sys(e, "KVM_CREATE_PIT2");
+	return 0;
+}
+
 int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e)
 {
 	uint64_t identity = scratch;
+	int r;
 
 	do
 		k->vm_fd = ioctl(k->dev_fd, KVM_CREATE_VM, 0);
@@ -104,7 +137,8 @@ int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e)
 		return err_sys(e, "KVM_SET_TSS_ADDR");
 	if (ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return err_sys(e, "KVM_CREATE_IRQCHIP");
-	return 0;
+	r = mask_pics(k, e);
+	return r < 0 ? r : create_pit(k, e);
 }
 
 int kvm_set_memory(struct kvm *k, struct guest_mem *mem, bool log_dirty, struct err *e)
