@@ -200,23 +200,66 @@ static bool is_secret(const struct http_request *req)
 		(strcmp(t.resource, "cpu-config") == 0 && !log_is_on(LOG_DEBUG));
 }
 
+/* A body between quotes, as far as a line of the log has room for it. */
+static void quote(const char *body, char *to, size_t room)
+{
+	size_t n = 0;
+
+	for (; *body != '\0' && n + 2 < room; body++) {
+		if (*body == '"' || *body == '\\')
+			to[n++] = '\\';
+		to[n++] = *body;
+	}
+	to[n] = '\0';
+}
+
+/* In words that clients of Firecracker look for, as the other lines of the API. */
 static void log_request(const struct http_request *req)
 {
-	if (req->body_len == 0)
-		log_info("API request: %s %s", method_names[req->method], req->path);
+	static const char *const names[] = {
+		[HTTP_METHOD_GET] = "Get",
+		[HTTP_METHOD_PUT] = "Put",
+		[HTTP_METHOD_PATCH] = "Patch",
+		[HTTP_METHOD_DELETE] = "Delete",
+	};
+	char body[1024];
+
+	if (!log_is_on(LOG_INFO))
+		return;
+	if (req->body_len == 0 || is_secret(req)) {
+		log_info("The API server received a %s request on \"%s\".",
+			names[req->method], req->path);
+		return;
+	}
+	quote(req->body, body, sizeof(body));
+	log_info("The API server received a %s request on \"%s\" with body \"%s\".",
+		names[req->method], req->path, body);
+}
+
+static void log_reply(
+	const struct http_reply *reply, uint64_t since_us, const char *why)
+{
+	if (reply->status >= 400)
+		log_error("Received Error. Status code: 400 Bad Request. Message: %s",
+			why);
 	else
-		log_info("API request: %s %s: %s", method_names[req->method], req->path,
-			is_secret(req) ? "(body not shown)" : req->body);
+		log_info("The request was executed successfully. Status code: %s.",
+			reply->status == 200 ? "200 OK" : "204 No Content");
+	log_debug("Total previous API call duration: %llu us.",
+		(unsigned long long)(clock_us() - since_us));
 }
 
 void api_handle(void *self, const struct http_request *req, struct http_reply *reply)
 {
 	struct api *a = self;
 	struct err e = { "" };
+	uint64_t since_us = clock_us();
 	struct call c = { .out = open_memstream(&reply->body, &reply->body_len) };
 	int r;
 
+	log_set_thread("fc_api");
 	log_request(req);
+	log_set_thread("main");
 	r = c.out ? serve(a, req, &c, &e) : err_code(&e, -ENOMEM, "reply");
 	if (r < 0 && c.out) {
 		rewind(c.out);
@@ -234,10 +277,9 @@ void api_handle(void *self, const struct http_request *req, struct http_reply *r
 	if (c.deprecated)
 		a->counts->deprecated_api.deprecated_http_api_calls++;
 	reply->status = r < 0 ? 400 : reply->body ? 200 : 204;
-	if (r < 0)
-		log_error("API reply: status 400: %s", e.text);
-	else
-		log_info("API reply: status %u", reply->status);
+	log_set_thread("fc_api");
+	log_reply(reply, since_us, e.text);
+	log_set_thread("main");
 }
 
 int api_put(struct api *a, const char *resource, const struct json *body, struct err *e)

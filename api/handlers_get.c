@@ -7,6 +7,7 @@
 
 #include "api/bodies.h"
 #include "api/handlers.h"
+#include "vmm/base/name.h"
 #include "vmm/base/version.h"
 
 int get_instance(struct api *a, struct call *c, struct err *e)
@@ -21,8 +22,8 @@ int get_instance(struct api *a, struct call *c, struct err *e)
 	/* an id has no character to escape */
 	(void)fprintf(c->out,
 		"{\"id\":\"%s\",\"state\":\"%s\",\"vmm_version\":\"" HUSK_VERSION
-		"\",\"app_name\":\"husk\"}",
-		a->id, states[machine_state(a->machine)]);
+		"\",\"app_name\":\"%s\"}",
+		a->id, states[machine_state(a->machine)], name_of_product());
 	return 0;
 }
 

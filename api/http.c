@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "vmm/base/name.h"
 #include "vmm/base/utf8.h"
 
 enum state {
@@ -426,8 +427,10 @@ enum http_event http_parser_feed(
 
 size_t http_put_head(char head[HTTP_HEAD_MAX], const struct http_reply *r, bool close)
 {
+	const char *product = name_of_product();
 	int n = snprintf(head, HTTP_HEAD_MAX,
-		"HTTP/1.1 %u \r\nServer: husk\r\nConnection: %s\r\n%s", r->status,
+		"HTTP/1.1 %u \r\nServer: %s%s\r\nConnection: %s\r\n%s", r->status,
+		product, strcmp(product, "Firecracker") == 0 ? " API" : "",
 		close ? "close" : "keep-alive",
 		r->deprecated ? "Deprecation: true\r\n" : "");
 	size_t len = (size_t)n;

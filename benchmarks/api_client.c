@@ -125,7 +125,8 @@ static void finish(pid_t pid)
 {
 	int status;
 
-	if (kill(pid, SIGTERM) < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+	if (kill(pid, SIGTERM) < 0 || waitpid(pid, &status, 0) < 0 ||
+		!WIFSIGNALED(status) || WTERMSIG(status) != SIGTERM)
 		die("husk");
 }
 

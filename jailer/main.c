@@ -356,6 +356,8 @@ static int run(struct jail *j, struct err *e)
 	io_fill_standard_fds();
 	if (r == 0 && !j->o.daemonize)
 		r = process_check_standard_fds(e);
+	if (r == 0 && !j->o.daemonize) /* the monitor cannot: a jail has no /proc */
+		io_own_standard_outputs();
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
 		r = steps[i](j, e);
 	if (r != LEFT_TO_CHILD)

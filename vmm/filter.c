@@ -16,10 +16,11 @@
 #include "vmm/base/io.h"
 #include "vmm/core/snap.h"
 
-static const char category_names[FILTER_CATEGORIES][FILTER_NAME_BYTES] = {
+static const char category_names[FILTER_PROGRAMS][FILTER_NAME_BYTES] = {
 	[FILTER_API] = "api",
 	[FILTER_VMM] = "vmm",
 	[FILTER_VCPU] = "vcpu",
+	[FILTER_NO_API] = "no_api",
 };
 
 /* The category of that name, or FILTER_CATEGORIES. */
@@ -103,11 +104,13 @@ int filter_parse(const void *file, size_t n, struct filter_set *out, struct err 
 	snap_init_load(&s, file, n);
 	r = parse(&s, &set, e);
 	snap_fini(&s);
-	if (r < 0)
+	if (r < 0) {
 		filter_fini(&set);
-	else
-		*out = set;
-	return r;
+		return r;
+	}
+	set.program[FILTER_NO_API] = set.program[FILTER_VMM];
+	*out = set;
+	return 0;
 }
 
 int filter_load(const char *path, struct filter_set *out, struct err *e)

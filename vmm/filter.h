@@ -32,6 +32,10 @@ enum filter_category {
 	FILTER_VMM, /* main, on top, before any vCPU runs the guest */
 	FILTER_VCPU, /* a vCPU's thread, before the first KVM_RUN */
 	FILTER_CATEGORIES,
+	/* In place of FILTER_VMM with --no-api: the same without what only the API asks
+	 * for. No category of a file: a set that is loaded has its FILTER_VMM here. */
+	FILTER_NO_API = FILTER_CATEGORIES,
+	FILTER_PROGRAMS,
 };
 
 /* Without instructions: no filter. */
@@ -41,7 +45,7 @@ struct filter_program {
 };
 
 struct filter_set {
-	struct filter_program program[FILTER_CATEGORIES];
+	struct filter_program program[FILTER_PROGRAMS];
 	struct sock_filter *owned; /* what a loaded set's programs lie in, or NULL */
 };
 

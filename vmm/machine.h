@@ -29,6 +29,7 @@ struct machine_env {
 	const struct process_counts *process_counts; /* likewise */
 	const struct filter_set *filters; /* borrowed, prepared; NULL: none */
 	bool opens_no_files; /* once started: nobody will ask it to */
+	bool own_metrics; /* lines have husk's own metrics too: metrics_show_own */
 	bool boot_timer; /* the guest has the page that reports its init */
 	/* Called on the loop's thread when the guest has ended; see
 	 * machine_exit_status. */
@@ -106,6 +107,14 @@ void machine_stop(struct machine *m);
 
 /* After env.ended: 0 when the guest reset itself, 1 for a triple fault or a failure. */
 int machine_exit_status(const struct machine *m);
+
+/* The process is about to be stopped by a signal, or goes on: a terminal that feeds the
+ * guest's console is as it was found in between. Also before a start. Not with the
+ * device lock held. */
+void machine_suspend_console(struct machine *m);
+void machine_resume_console(struct machine *m);
+/* The same terminal, as it was found, from the handler of a fatal signal. */
+void machine_restore_terminal(const struct machine *m);
 
 /* Metrics. machine_set_metrics opens the file, once: -EEXIST with text after that.
  * extra as for metrics_open. A line is then written every minute that the machine runs.

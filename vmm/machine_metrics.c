@@ -134,6 +134,8 @@ int machine_set_metrics(
 		close_fd(TAKE_FD(m->metrics_timer.fd));
 		return r;
 	}
+	if (m->env.own_metrics)
+		metrics_show_own(metrics);
 	m->metrics = TAKE(metrics);
 	return 0;
 }

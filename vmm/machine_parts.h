@@ -77,6 +77,10 @@ MUST_CHECK int drive_open_disk(const struct drive_cfg *cfg, const char *path,
  * end; the first is logged, since a guest that waits for its reset asks again. */
 void machine_end(struct machine *m, int status, const char *why);
 
+/* The vCPUs were let go, and the devices look at their queues: in words that clients of
+ * Firecracker wait for. */
+void machine_log_kick(void);
+
 /* Makes devices of the interfaces, in the order of their settings. */
 MUST_CHECK int machine_start_nets(struct machine *m, struct err *e);
 /* Forgets the settings of all interfaces, and closes taps that no device has. */

@@ -71,6 +71,29 @@ void machine_resume(struct machine *m)
 	for (unsigned i = 0; i < m->n_vcpus; i++)
 		vcpu_resume(m->vcpu[i]);
 	m->state = MACHINE_RUNNING;
+	machine_log_kick();
+}
+
+void machine_suspend_console(struct machine *m)
+{
+	pthread_mutex_lock(m->env.lock);
+	if (m->devices.serial)
+		serial_suspend(m->devices.serial);
+	pthread_mutex_unlock(m->env.lock);
+}
+
+void machine_resume_console(struct machine *m)
+{
+	pthread_mutex_lock(m->env.lock);
+	if (m->devices.serial)
+		serial_resume(m->devices.serial);
+	pthread_mutex_unlock(m->env.lock);
+}
+
+void machine_restore_terminal(const struct machine *m)
+{
+	if (m->devices.serial)
+		serial_restore_fatal(m->devices.serial);
 }
 
 /* Makes a change whose file, if it has one, is open: all of it or, when the disk is not

@@ -119,7 +119,9 @@ static int start_serial(struct machine *m, struct err *e)
 	if (!path)
 		return device_list_add_serial(
 			&m->devices, STDIN_FILENO, STDOUT_FILENO, e);
-	m->serial_fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644);
+	/* O_APPEND: what an earlier run wrote stays; as the log (vmm/base/log.c) */
+	m->serial_fd = open(path,
+		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
 	if (m->serial_fd < 0)
 		return err_sys(e, "cannot open serial output '%s'", path);
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
@@ -253,7 +255,8 @@ static int start_vcpus(struct machine *m, struct err *e)
 		r = vcpu_start(m->vcpu[i - 1], e);
 	}
 	if (r == 0)
-		r = filter_install(m->env.filters, FILTER_VMM, e);
+		r = filter_install(m->env.filters,
+			m->env.opens_no_files ? FILTER_NO_API : FILTER_VMM, e);
 	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
 		vcpu_resume(m->vcpu[i - 1]);
 	return r;
@@ -306,6 +309,7 @@ int machine_start(struct machine *m, struct err *e)
 	r = start(m, e);
 	if (r == 0) {
 		m->state = MACHINE_RUNNING;
+		machine_log_kick();
 		return 0;
 	}
 	machine_unbuild(m);

@@ -12,6 +12,7 @@
 #include "vmm/base/args.h"
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
+#include "vmm/base/name.h"
 #include "vmm/base/unix_socket.h"
 #include "vmm/base/version.h"
 #include "vmm/filter.h"
@@ -41,6 +42,7 @@ static struct arg args[] = {
 	{ .name = "--show-level", .help = "the level in each log line" },
 	{ .name = "--show-log-origin", .help = "file and line in each log line" },
 	{ .name = "--metrics-path", .value_name = "path", .help = "file or FIFO for metrics, a JSON line each" },
+	{ .name = "--own-metrics", .help = "husk's own groups and members in those lines too, such as phases" },
 	{ .name = "--boot-timer", .help = "a page at 0xc0000000 by which the guest's init reports" },
 	{ .name = "--start-time-us", .value_name = "us", .help = "CLOCK_MONOTONIC when the launcher started husk" },
 	{ .name = "--start-time-cpu-us", .value_name = "us", .help = "CPU time of this process when it was exec'ed" },
@@ -71,7 +73,8 @@ struct husk {
 	struct signals signals;
 	const struct filter_set *filters; /* or NULL */
 	struct filter_set custom_filters; /* --seccomp-filter */
-	int stop_status; /* of a signal that is a failure, else 0 */
+	const char *doing; /* what an error's log line begins with */
+	int stop_signal; /* that asked husk to end, or 0 */
 };
 
 static const char *arg(const char *name)
@@ -87,7 +90,7 @@ static int arg_u64(const char *name, uint64_t fallback, uint64_t *out, struct er
 /* An error before there is a log, and after: the last line on stderr says why. */
 static int fail(int status, const struct err *e)
 {
-	(void)fprintf(stderr, "husk: %s\n", e->text);
+	(void)fprintf(stderr, "%s: %s\n", name_of_program(), e->text);
 	return status;
 }
 
@@ -98,20 +101,36 @@ static void on_guest_ended(void *self)
 	loop_stop(h->loop);
 }
 
-static void on_stop(void *self, int status)
+static void on_stop(void *self, int sig)
 {
 	struct husk *h = self;
 
-	h->stop_status = status;
+	h->stop_signal = sig;
 	loop_stop(h->loop);
+}
+
+static void on_suspend(void *self)
+{
+	struct husk *h = self;
+
+	machine_suspend_console(h->machine);
+}
+
+static void on_resume(void *self)
+{
+	struct husk *h = self;
+
+	machine_resume_console(h->machine);
 }
 
 static void on_dying(void *self)
 {
 	struct husk *h = self;
 
-	if (h->machine)
-		machine_flush_metrics(h->machine);
+	if (!h->machine)
+		return;
+	machine_restore_terminal(h->machine);
+	machine_flush_metrics(h->machine);
 }
 
 static int set_up_log(struct err *e)
@@ -137,8 +156,11 @@ static int set_up_log(struct err *e)
 	log_set_show_origin(arg("--show-log-origin") != NULL);
 	if (arg("--module"))
 		log_set_module(arg("--module"));
-	if (arg("--log-path") && log_open(arg("--log-path"), e) < 0)
+	if (!arg("--log-path"))
+		log_open_stdout();
+	else if (log_open(arg("--log-path"), e) < 0)
 		return STATUS_FAILURE;
+	log_info("Running Firecracker v" HUSK_VERSION " (husk)");
 	return STATUS_OK;
 }
 
@@ -181,7 +203,10 @@ static int open_socket(struct husk *h, int *fd, struct err *e)
 		return r;
 	}
 	*fd = unix_listen(path, &h->socket, e);
-	return MIN(*fd, 0);
+	if (*fd < 0)
+		return *fd;
+	log_info("Listening on API socket (\"%s\").", path);
+	return 0;
 }
 
 static int serve_api(struct husk *h, struct err *e)
@@ -197,6 +222,7 @@ static int serve_api(struct husk *h, struct err *e)
 	if (r < 0)
 		return err_add(e, r, "API socket");
 	phase_mark(&h->phases, PHASE_API_READY);
+	log_info("API server started.");
 	return count_start_up(h, e);
 }
 
@@ -221,6 +247,7 @@ static int set_up(struct husk *h, struct err *e)
 		.phases = &h->phases,
 		.api_counts = &h->api_counts,
 		.process_counts = &h->process_counts,
+		.own_metrics = arg("--own-metrics") != NULL,
 		.boot_timer = arg("--boot-timer") != NULL,
 		.opens_no_files = arg("--no-api") != NULL,
 		.ended = on_guest_ended,
@@ -231,6 +258,8 @@ static int set_up(struct husk *h, struct err *e)
 	h->signals = (struct signals){
 		.counts = &h->process_counts,
 		.stop = on_stop,
+		.suspend = on_suspend,
+		.resume = on_resume,
 		.dying = on_dying,
 		.self = h,
 	};
@@ -265,6 +294,8 @@ static int start_from_file(struct husk *h, struct err *e)
 	r = machine_start(h->machine, e);
 	if (r < 0)
 		return err_add(e, r, "cannot start the microVM");
+	log_info(
+		"Successfully started microvm that was configured from one single json");
 	(void)machine_write_metrics(h->machine); /* counts what is lost itself */
 	return 0;
 }
@@ -274,19 +305,23 @@ static int run(struct husk *h, struct err *e)
 	struct err why;
 	int r = set_up(h, e);
 
-	if (r == 0 && arg("--config-file"))
+	if (r == 0 && arg("--config-file")) {
+		h->doing = "Failed to build MicroVM from Json: ";
 		r = start_from_file(h, e);
+	}
 	if (r < 0)
 		return r;
+	h->doing = "";
 	if (notify_ready(&why) < 0) /* who asked for it is gone: the guest is not */
 		log_warn("%s", why.text);
 	r = loop_run(h->loop);
 	if (r < 0)
 		return err_code(e, r, "event loop");
+	log_info("Vmm is stopping.");
 	machine_stop(h->machine);
 	log_phases(&h->phases);
 	(void)machine_write_metrics(h->machine);
-	return h->stop_status ? h->stop_status : machine_exit_status(h->machine);
+	return machine_exit_status(h->machine);
 }
 
 /* Options that are known and cannot be had. */
@@ -341,9 +376,37 @@ static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 	return refuse_args(e);
 }
 
+/* Clients look in the first line for the second word, or anywhere for "Firecracker v"
+ * and a number. */
+static void print_version(void)
+{
+	const char *product = name_of_product();
+
+	printf("%s v%s\n\n", product, HUSK_VERSION);
+	if (strcmp(product, "Firecracker") == 0)
+		printf("husk v%s\n", HUSK_VERSION);
+	else
+		printf("Firecracker v%s API\n", HUSK_VERSION);
+}
+
+/* The status to exit with, when everything is cleaned up; or the end, by the signal
+ * that asked for it. */
+static int leave(int sig, int status)
+{
+	if (sig != 0) {
+		log_info("exiting by signal %s", sigabbrev_np(sig));
+		return signals_end(sig);
+	}
+	if (status == STATUS_OK)
+		log_info("Firecracker exiting successfully. exit_code=0");
+	else
+		log_error("Firecracker exiting with error. exit_code=%d", status);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	struct husk h = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct husk h = { .lock = PTHREAD_MUTEX_INITIALIZER, .doing = "" };
 	struct err e = { "" };
 	int r;
 
@@ -353,11 +416,12 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return fail(STATUS_BAD_ARGUMENTS, &e);
 	if (r == ARGS_VERSION) {
-		printf("husk v%s\n\n", HUSK_VERSION);
+		print_version();
 		return STATUS_OK;
 	}
 	if (r == ARGS_HELP) {
-		printf("husk v%s: a microVM monitor\n\n", HUSK_VERSION);
+		printf("%s v%s: a microVM monitor\n\n", name_of_product(),
+			HUSK_VERSION);
 		args_print_help(args, ARRAY_LEN(args));
 		return STATUS_OK;
 	}
@@ -367,7 +431,7 @@ int main(int argc, char **argv)
 	phase_mark(&h.phases, PHASE_ARGUMENTS_READ);
 	r = run(&h, &e);
 	if (r < 0) {
-		log_error("%s", e.text);
+		log_error("%s%s", h.doing, e.text);
 		r = fail(STATUS_FAILURE, &e);
 	}
 	unix_file_remove(&h.socket); /* while the server still has the socket open */
@@ -376,6 +440,5 @@ int main(int argc, char **argv)
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
 	filter_fini(&h.custom_filters);
-	log_info("exiting with status %d", r);
-	return r;
+	return leave(h.stop_signal, r);
 }

@@ -91,6 +91,7 @@ void process_count_signal(struct process_counts *p, int sig)
 struct metrics {
 	int fd;
 	char *extra; /* or NULL */
+	bool own; /* lines have husk's own groups and members too */
 	size_t room; /* of each text */
 	struct metrics_values now, last; /* last: of the last line that was taken */
 	uint64_t missed, fails;
@@ -120,7 +121,8 @@ int metrics_open(
 
 	if (!m)
 		return err_code(e, -ENOMEM, "metrics '%s'", path);
-	m->fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND, 0644);
+	m->fd = open(path,
+		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
 	if (m->fd < 0)
 		return err_sys(e, "cannot open metrics '%s'", path);
 	m->extra = extra ? strdup(extra) : NULL;
@@ -131,6 +133,11 @@ int metrics_open(
 		return err_code(e, -ENOMEM, "metrics '%s'", path);
 	*out = TAKE(m);
 	return 0;
+}
+
+void metrics_show_own(struct metrics *m)
+{
+	m->own = true;
 }
 
 void metrics_close(struct metrics *m)
@@ -161,7 +168,7 @@ static void gather(const struct metrics *m, const struct metrics_view *v,
 static size_t put_line(
 	const struct metrics *m, const struct metrics_values *values, char *text)
 {
-	size_t n = metrics_put_text(values, &m->last, m->extra, text, m->room);
+	size_t n = metrics_put_text(values, &m->last, m->extra, m->own, text, m->room);
 
 	assert(n > 0); /* metrics_room says so */
 	text[n] = '\n'; /* for the NUL */
@@ -257,8 +264,8 @@ size_t metrics_render(const struct metrics *m, const struct metrics_view *v,
 
 	assert(m || totals);
 	gather(m, v, &now);
-	return metrics_put_text(
-		&now, totals ? NULL : &m->last, m ? m->extra : NULL, buf, room);
+	return metrics_put_text(&now, totals ? NULL : &m->last, m ? m->extra : NULL,
+		totals || m->own, buf, room);
 }
 
 void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v)

@@ -179,6 +179,9 @@ struct metrics;
  * ("\"id\":\"x\",\"properties\":{...}"), copied, or NULL. -errno with text. */
 MUST_CHECK int metrics_open(
 	const char *path, const char *extra, struct metrics **out, struct err *e);
+/* Lines have husk's own groups and members from now on: what a validator of
+ * Firecracker's metrics refuses. Totals have them always. */
+void metrics_show_own(struct metrics *m);
 void metrics_close(struct metrics *m);
 DEFINE_AUTO(struct metrics *, metrics_close);
 

@@ -54,6 +54,7 @@ struct metric {
 	const char *group, *name; /* the rows of a group follow each other */
 	uint16_t offset;
 	uint8_t kind, of;
+	bool is_own; /* husk's: Firecracker has none of this name */
 };
 
 const struct metric *metrics_table(size_t *n);
@@ -63,8 +64,9 @@ const struct metric *metrics_table(size_t *n);
 void metrics_gather(const struct metrics_view *v, struct metrics_values *out);
 
 /* The text of a line, as metrics_render. last: what counters are counted from, or NULL.
- * Safe in a signal handler. */
+ * own: with the rows that are husk's own. Safe in a signal handler. */
 size_t metrics_put_text(const struct metrics_values *now,
-	const struct metrics_values *last, const char *extra, char *buf, size_t room);
+	const struct metrics_values *last, const char *extra, bool own, char *buf,
+	size_t room);
 
 #endif

@@ -87,6 +87,7 @@ struct text {
 	char *to;
 	size_t n, room;
 	bool full;
+	bool own; /* rows that are husk's own are shown */
 };
 
 static void put_bytes(struct text *t, const char *from, size_t n)
@@ -165,21 +166,29 @@ static void put_agg(struct text *t, const struct source *s, size_t offset)
 	put(t, "}");
 }
 
-/* A group of n rows; id: of its device, or NULL. */
+/* A group of n rows, unless none of them is shown; id: of its device, or NULL. */
 static void put_group(struct text *t, const struct metric *rows, size_t n,
 	const char *id, const struct source *s)
 {
-	put(t, ",");
-	put_name(t, rows[0].group, id);
+	bool is_empty = true;
+
 	for (size_t i = 0; i < n; i++) {
-		put(t, i == 0 ? "{" : ",");
+		if (rows[i].is_own && !t->own)
+			continue;
+		put(t, ",");
+		if (is_empty) {
+			put_name(t, rows[0].group, id);
+			put(t, "{");
+		}
+		is_empty = false;
 		put_name(t, rows[i].name, NULL);
 		if (rows[i].kind == METRIC_AGG)
 			put_agg(t, s, rows[i].offset);
 		else
 			put_number(t, value(s, rows[i].offset, rows[i].kind));
 	}
-	put(t, "}");
+	if (!is_empty)
+		put(t, "}");
 }
 
 /* A group for each device that s is about, then one for their sum. */
@@ -230,9 +239,10 @@ static void put_groups(struct text *t, const struct metrics_values *now,
 }
 
 size_t metrics_put_text(const struct metrics_values *now,
-	const struct metrics_values *last, const char *extra, char *buf, size_t room)
+	const struct metrics_values *last, const char *extra, bool own, char *buf,
+	size_t room)
 {
-	struct text t = { .to = buf, .room = room };
+	struct text t = { .to = buf, .room = room, .own = own };
 	struct timespec clock;
 
 	(void)clock_gettime(CLOCK_REALTIME, &clock); /* cannot fail for this clock */

@@ -7,14 +7,13 @@
 #include "vmm/serial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <termios.h>
 
 #include "vmm/base/io.h"
+#include "vmm/input.h"
 
 enum {
 	REG_DATA = 0, /* RBR and THR; divisor low with DLAB */
@@ -60,14 +59,11 @@ struct serial {
 	struct serial_counts counts;
 
 	struct loop *loop;
-	int out_fd;
+	struct io_output out;
 	int irq_fd;
-	struct loop_source input; /* fd -1: none */
+	struct input input;
 	struct loop_source flush; /* eventfd: tx has become non-empty */
-	struct loop_source writable; /* out_fd, while it takes no more; fd -1: idle */
-	bool raw; /* the terminal's settings are to be put back */
-	struct termios cooked;
-	int out_flags; /* of a terminal that was made not to block; -1: left alone */
+	struct loop_source writable; /* out.fd, while it takes no more; fd -1: idle */
 };
 
 static uint8_t pending(const struct serial *s)
@@ -95,7 +91,7 @@ static void flush_tx(struct serial *s)
 	size_t done = 0;
 
 	while (done < s->n_tx) {
-		ssize_t n = io_write_now(s->out_fd, s->tx + done, s->n_tx - done);
+		ssize_t n = io_write_now(&s->out, s->tx + done, s->n_tx - done);
 
 		if (n == -EINTR)
 			continue;
@@ -124,7 +120,7 @@ static void on_flush(void *self, uint32_t events)
 	flush_tx(s);
 	if (s->n_tx == 0 || s->writable.fd >= 0)
 		return;
-	s->writable.fd = s->out_fd;
+	s->writable.fd = s->out.fd;
 	if (loop_add(s->loop, &s->writable, EPOLLOUT) < 0) {
 		s->writable.fd = -1;
 		s->counts.error_count++;
@@ -146,37 +142,21 @@ static void on_writable(void *self, uint32_t events)
 	}
 }
 
-/* No more from here: a terminal is as it was found. */
-static void end_input(struct serial *s)
-{
-	if (s->raw)
-		(void)tcsetattr(s->input.fd, TCSANOW, &s->cooked);
-	s->raw = false;
-	loop_remove(s->loop, &s->input);
-	s->input.fd = -1;
-}
-
-static void on_input(void *self, uint32_t events)
+static void on_input(void *self)
 {
 	struct serial *s = self;
-	ssize_t n;
+	size_t n;
 
-	(void)events;
 	if (s->n_rx == RX_BYTES) { /* by loop mode, or as it was saved */
-		(void)loop_set(s->loop, &s->input, 0);
+		input_watch(&s->input, false);
 		return;
 	}
-	n = read(s->input.fd, s->rx + s->n_rx, RX_BYTES - s->n_rx);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		end_input(s);
-		return;
-	}
+	n = input_read(&s->input, s->rx + s->n_rx, RX_BYTES - s->n_rx);
 	s->n_rx += (uint32_t)n;
 	if (s->n_rx == RX_BYTES)
-		(void)loop_set(s->loop, &s->input, 0); /* until the guest reads */
-	update_irq(s);
+		input_watch(&s->input, false); /* until the guest reads */
+	if (n > 0)
+		update_irq(s);
 }
 
 static uint64_t now_ns(void)
@@ -220,8 +200,8 @@ static uint8_t take_byte(struct serial *s)
 	if (s->n_rx == 0)
 		return 0;
 	byte = s->rx[0];
-	if (s->n_rx == RX_BYTES && s->input.fd >= 0)
-		(void)loop_set(s->loop, &s->input, EPOLLIN);
+	if (s->n_rx == RX_BYTES)
+		input_watch(&s->input, true);
 	memmove(s->rx, s->rx + 1, --s->n_rx);
 	return byte;
 }
@@ -356,47 +336,6 @@ const struct bus_ops *serial_bus_ops(void)
 	return &ops;
 }
 
-/* Input of a terminal goes to the guest byte by byte, and no key means anything here.
- */
-static void make_raw(struct serial *s)
-{
-	struct termios t;
-
-	if (!isatty(s->input.fd) || tcgetattr(s->input.fd, &s->cooked) < 0)
-		return;
-	t = s->cooked;
-	cfmakeraw(&t);
-	t.c_oflag |= OPOST;
-	s->raw = tcsetattr(s->input.fd, TCSANOW, &t) == 0;
-}
-
-/* A terminal that is ready takes a byte, and may wait for more. Others share it, so its
- * flags are put back at the end. Files and pipes need none: see io_write_now. */
-static void make_nonblocking(struct serial *s)
-{
-	s->out_flags = isatty(s->out_fd) ? fcntl(s->out_fd, F_GETFL) : -1;
-	if (s->out_flags >= 0)
-		(void)fcntl(s->out_fd, F_SETFL, s->out_flags | O_NONBLOCK);
-}
-
-static int watch_input(struct serial *s, int in_fd, struct err *e)
-{
-	int r;
-
-	if (in_fd < 0)
-		return 0;
-	s->input.fd = in_fd;
-	r = loop_add(s->loop, &s->input, EPOLLIN);
-	if (r == -EPERM || r == -EBADF) { /* a plain file, /dev/null, nothing */
-		s->input.fd = -1;
-		return 0;
-	}
-	if (r < 0)
-		return err_code(e, r, "serial input");
-	make_raw(s);
-	return 0;
-}
-
 int serial_create(
 	struct loop *loop, int in_fd, int out_fd, struct serial **out, struct err *e)
 {
@@ -406,9 +345,7 @@ int serial_create(
 	if (!s)
 		return err_code(e, -ENOMEM, "serial");
 	s->loop = loop;
-	s->out_fd = out_fd;
-	make_nonblocking(s);
-	s->input = (struct loop_source){ .fd = -1, .fn = on_input, .self = s };
+	io_output_init(&s->out, out_fd);
 	s->writable = (struct loop_source){ .fd = -1, .fn = on_writable, .self = s };
 	s->flush = (struct loop_source){ .fn = on_flush, .self = s };
 	s->flush.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -418,7 +355,7 @@ int serial_create(
 	r = loop_add(loop, &s->flush, EPOLLIN);
 	if (r < 0)
 		return err_code(e, r, "serial");
-	r = watch_input(s, in_fd, e);
+	r = input_open(&s->input, in_fd, on_input, s, loop, e);
 	if (r < 0)
 		return r;
 	*out = TAKE(s);
@@ -430,10 +367,9 @@ void serial_destroy(struct serial *s)
 	if (!s)
 		return;
 	flush_tx(s);
-	end_input(s);
-	if (s->out_flags >= 0)
-		(void)fcntl(s->out_fd, F_SETFL, s->out_flags);
+	input_close(&s->input);
 	loop_remove(s->loop, &s->writable);
+	io_output_fini(&s->out);
 	loop_remove(s->loop, &s->flush);
 	close_fd(s->flush.fd);
 	close_fd(s->irq_fd);
@@ -447,10 +383,22 @@ void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg)
 
 void serial_pause(struct serial *s, bool pause)
 {
-	bool wanted = !pause && s->n_rx < RX_BYTES;
+	input_watch(&s->input, !pause && s->n_rx < RX_BYTES);
+}
 
-	if (s->input.fd >= 0)
-		(void)loop_set(s->loop, &s->input, wanted ? EPOLLIN : 0);
+void serial_suspend(struct serial *s)
+{
+	input_suspend(&s->input);
+}
+
+void serial_resume(struct serial *s)
+{
+	input_resume(&s->input);
+}
+
+void serial_restore_fatal(const struct serial *s)
+{
+	input_restore_fatal(&s->input);
 }
 
 int serial_irq_fd(const struct serial *s)

@@ -18,8 +18,8 @@ struct serial;
 
 enum { SERIAL_PORTS = 8 };
 
-/* in_fd (or -1) feeds the guest, out_fd takes its output; both borrowed. An in_fd that
- * is a terminal is put into raw mode until serial_destroy. */
+/* in_fd (or -1) feeds the guest, out_fd takes its output; both borrowed. What becomes
+ * of an in_fd that is a terminal is in vmm/input.h. */
 MUST_CHECK int serial_create(
 	struct loop *loop, int in_fd, int out_fd, struct serial **out, struct err *e);
 /* Writes what is still buffered, as far as the host takes it at once. */
@@ -36,6 +36,13 @@ void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg);
 
 /* Takes no input while paused; what the guest wrote still goes out. */
 void serial_pause(struct serial *s, bool pause);
+
+/* The process is about to be stopped, or goes on; a terminal that feeds the guest is as
+ * it was found in between. */
+void serial_suspend(struct serial *s);
+void serial_resume(struct serial *s);
+/* The terminal as it was found, when the process dies: see input_restore_fatal. */
+void serial_restore_fatal(const struct serial *s);
 
 MUST_CHECK int serial_snap(struct serial *s, struct snap *snap);
 

@@ -10,12 +10,14 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
+#include "vmm/base/name.h"
 #include "vmm/filter.h"
 
 enum {
 	STATUS_SIGXCPU = 154,
-	STATUS_SIGHUP = 156,
+	STATUS_KILLED = 128, /* and the signal: what a shell makes of it */
 	CODE_SECCOMP = 1, /* si_code SYS_SECCOMP, for which glibc has no name */
 };
 
@@ -32,14 +34,35 @@ static const struct {
 	{ SIGILL, 157 },
 };
 
-/* Safe here: filter_prepare has seen to it that nothing in the log waits for a lock
- * that a refused call may hold. */
+/* Signals that ask husk to end, in the order in which they count when several came. */
+static const int ending_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXCPU };
+
+/* A line on stderr, as far as it takes one without waiting: the words up to the first
+ * that is NULL. */
+static void tell(const char *a, const char *b, const char *c)
+{
+	const struct io_output err = { .fd = STDERR_FILENO, .way = IO_POLLED };
+	const char *const words[] = { name_of_program(), ": ", a, b, c, "\n" };
+	char line[128];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t len = MIN(strlen(words[i]), sizeof(line) - n);
+
+		memcpy(line + n, words[i], len);
+		n += len;
+	}
+	(void)!io_write_now(&err, line, n); /* there is nobody left to tell */
+}
+
+/* The log is safe here: filter_prepare has seen to it that nothing in it waits for a
+ * lock that a refused call may hold. Clients of Firecracker wait for its words. */
 static void tell_refused(const char *name, int nr)
 {
-	log_error("system call %d (%s) is not allowed by the filter", nr, name);
-	(void)!write(STDERR_FILENO, "husk: system call ", 18);
-	(void)!write(STDERR_FILENO, name, strlen(name));
-	(void)!write(STDERR_FILENO, " is not allowed\n", 16);
+	log_error("Shutting down VM after intercepting a bad syscall (%d): "
+		  "system call %d (%s) is not allowed by the filter",
+		nr, nr, name);
+	tell("system call ", name, " is not allowed");
 }
 
 static void on_fatal_signal(
@@ -51,12 +74,13 @@ static void on_fatal_signal(
 	/* another thread is dying already, and writes the last line */
 	while (__atomic_exchange_n(&s->is_dying, true, __ATOMIC_ACQ_REL))
 		(void)pause();
-	(void)!write(STDERR_FILENO, "husk: fatal signal ", 19);
-	(void)!write(STDERR_FILENO, name, strlen(name));
-	(void)!write(STDERR_FILENO, "\n", 1);
+	tell("fatal signal ", name, "");
 	process_count_signal(s->counts, sig);
 	if (sig == SIGSYS && info->si_code == CODE_SECCOMP)
 		tell_refused(filter_syscall_name(info->si_syscall), info->si_syscall);
+	else
+		log_error("Shutting down VM after intercepting signal %d, code %d", sig,
+			info->si_code);
 	if (s->dying)
 		s->dying(s->self);
 	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
@@ -69,22 +93,60 @@ static void on_counted_signal(int sig)
 	process_count_signal(the_signals->counts, sig);
 }
 
+/* Has a signal that waits do what it does by default, which for SIGTSTP is that husk
+ * stands still in here until SIGCONT. */
+static void let_in(int sig)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, sig);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* arguments are right */
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void end(struct signals *s, int sig)
+{
+	process_count_signal(s->counts, sig);
+	log_info("signal %s: stopping", sigabbrev_np(sig));
+	if (sig == SIGHUP || sig == SIGXCPU) /* which Firecracker catches */
+		log_error("Shutting down VM after intercepting signal %d, code 0", sig);
+	s->stop(s->self, sig);
+}
+
+/* The signals are not taken from the descriptor: the one that ends husk is to be there
+ * still when signals_end lets it in. */
 static void on_signal(void *self, uint32_t events)
 {
 	struct signals *s = self;
-	struct signalfd_siginfo info;
-	int status = 0;
+	sigset_t waiting;
 
 	(void)events;
-	if (read(s->source.fd, &info, sizeof(info)) != sizeof(info))
+	if (sigpending(&waiting) < 0)
 		return;
-	process_count_signal(s->counts, (int)info.ssi_signo);
-	if (info.ssi_signo == SIGHUP)
-		status = STATUS_SIGHUP;
-	if (info.ssi_signo == SIGXCPU)
-		status = STATUS_SIGXCPU;
-	log_info("signal %s: stopping", sigabbrev_np((int)info.ssi_signo));
-	s->stop(s->self, status);
+	for (size_t i = 0; i < ARRAY_LEN(ending_signals); i++) {
+		if (sigismember(&waiting, ending_signals[i]) > 0) {
+			end(s, ending_signals[i]);
+			return;
+		}
+	}
+	if (sigismember(&waiting, SIGTSTP) > 0) {
+		if (s->suspend)
+			s->suspend(s->self);
+		let_in(SIGTSTP);
+	} else {
+		let_in(SIGCONT);
+	}
+	if (s->resume)
+		s->resume(s->self);
+}
+
+int signals_end(int sig)
+{
+	if (sig == SIGXCPU)
+		return STATUS_SIGXCPU;
+	let_in(sig);
+	return STATUS_KILLED + sig;
 }
 
 static void catch_signals(void)
@@ -93,6 +155,7 @@ static void catch_signals(void)
 		.sa_flags = SA_SIGINFO };
 	struct sigaction counted = { .sa_handler = on_counted_signal,
 		.sa_flags = SA_RESTART };
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 
 	/* a second one on the same thread would wait for the first to end husk */
 	(void)sigfillset(&fatal.sa_mask);
@@ -100,6 +163,11 @@ static void catch_signals(void)
 		(void)sigaction(fatal_signals[i].sig, &fatal, NULL); /* all can be */
 	/* a reader that goes away is an error of that write, not the end of husk */
 	(void)sigaction(SIGPIPE, &counted, NULL);
+	/* signals_end is to end husk by these, which shells ignore for it in a script's
+	 * background */
+	for (size_t i = 0; i < ARRAY_LEN(ending_signals); i++)
+		if (ending_signals[i] != SIGHUP)
+			(void)sigaction(ending_signals[i], &by_default, NULL);
 }
 
 /* nohup's child goes on when its terminal is gone. */
@@ -112,19 +180,25 @@ static bool is_hangup_ignored(void)
 
 int signals_watch(struct signals *s, struct loop *loop, struct err *e)
 {
-	sigset_t set;
+	sigset_t set, mask;
 	int r;
 
-	s->source = (struct loop_source){ .fd = -1, .fn = on_signal, .self = s };
+	s->source = (struct loop_source){
+		.fd = -1, .fn = on_signal, .self = s, .unlocked = true
+	};
 	the_signals = s;
 	catch_signals();
 	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGXCPU);
-	if (!is_hangup_ignored())
-		(void)sigaddset(&set, SIGHUP);
-	r = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(ending_signals); i++)
+		if (ending_signals[i] != SIGHUP || !is_hangup_ignored())
+			(void)sigaddset(&set, ending_signals[i]);
+	(void)sigaddset(&set, SIGTSTP);
+	(void)sigaddset(&set, SIGCONT);
+	mask = set;
+	/* a terminal that is in use by another job does not stop husk: vmm/input.c */
+	(void)sigaddset(&mask, SIGTTIN);
+	(void)sigaddset(&mask, SIGTTOU);
+	r = pthread_sigmask(SIG_BLOCK, &mask, NULL);
 	if (r != 0)
 		return err_code(e, -r, "signals");
 	s->source.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -116,6 +116,7 @@ struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t action;
 	bool including; /* a rule that is there already may come again */
+	bool no_api; /* leave out the rules that only the API needs */
 	unsigned n_rules;
 };
 
@@ -217,6 +218,8 @@ static int add_rules(
 			r = read_action(rule.action, &c->action, e);
 		if (r < 0)
 			return err_add(e, r, "rule %u", i);
+		if (c->no_api && rule.is_for_api)
+			continue;
 		r = add(c, &rule, cmp, 0, e);
 		/* what is first in the text is compared first */
 		if (r == 0)
@@ -364,18 +367,19 @@ static unsigned rules_before(const struct dialect *f, unsigned i)
 	return n;
 }
 
-int dialect_compile(const struct dialect *f, unsigned i, bool trace,
+int dialect_compile(const struct dialect *f, unsigned i, enum dialect_how how,
 	struct sock_filter **insn, size_t *n, struct err *e)
 {
 	const struct json *v = json_element(f->doc, i);
 	AUTO(release_filter) scmp_filter_ctx ctx = NULL;
-	struct compiler c = { .ctx = NULL };
+	struct compiler c = { .no_api = how == DIALECT_NO_API };
+	unsigned first = how == DIALECT_TRACE ? rules_before(f, i) + 1 : 0;
 	struct category cat;
 	int r = read_category(v, &cat, e);
 
 	if (r < 0)
 		return r;
-	r = compile(f, &cat, json_name(v), trace ? rules_before(f, i) + 1 : 0, &c, e);
+	r = compile(f, &cat, json_name(v), first, &c, e);
 	ctx = c.ctx;
 	*insn = NULL;
 	*n = 0;

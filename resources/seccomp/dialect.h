@@ -24,12 +24,19 @@ DEFINE_AUTO(struct dialect *, dialect_free);
 /* The name of the i-th category, borrowed, or NULL after the last. */
 const char *dialect_category(const struct dialect *f, unsigned i);
 
-/* Compiles the i-th category. With `trace`, the answer to a rule that matches is to
- * tell a tracer the rule's number instead, by which it learns which rules are of use;
- * that does not touch rules included from other categories. The caller frees *insn,
- * which is NULL, with *n 0, for a category that allows all. -errno with text. */
-MUST_CHECK int dialect_compile(const struct dialect *f, unsigned i, bool trace,
-	struct sock_filter **insn, size_t *n, struct err *e);
+enum dialect_how {
+	DIALECT_WHOLE,
+	/* The answer to a rule that matches is to tell a tracer the rule's number
+	 * instead, by which it learns which rules are of use. That does not touch rules
+	 * included from other categories. */
+	DIALECT_TRACE,
+	DIALECT_NO_API, /* without the rules that are api_only */
+};
+
+/* Compiles the i-th category. The caller frees *insn, which is NULL, with *n 0, for a
+ * category that allows all. -errno with text. */
+MUST_CHECK int dialect_compile(const struct dialect *f, unsigned i,
+	enum dialect_how how, struct sock_filter **insn, size_t *n, struct err *e);
 
 /* Calls rule for each rule of each category. Numbers begin with 1, in the order of the
  * text; words says what it allows and why. */

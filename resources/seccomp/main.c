@@ -4,6 +4,7 @@
  * husk's --seccomp-filter takes (vmm/filter.h), or into the C source from which husk
  * has its own.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
@@ -77,19 +78,38 @@ static int read_filters(struct dialect **out, struct err *e)
 	return r < 0 ? err_add(e, r, "'%s'", arg("--input-file")) : 0;
 }
 
+/* What husk has beside the categories of files: FILTER_NO_API. */
+static int compile_no_api(
+	const struct dialect *f, struct program *p, unsigned *n, struct err *e)
+{
+	unsigned i = 0;
+	int r;
+
+	while (i < *n && strcmp(p[i].name, "vmm") != 0)
+		i++;
+	if (i == *n)
+		return err_bad(e, "there is no category 'vmm'");
+	p[*n].name = "no_api";
+	r = dialect_compile(f, i, DIALECT_NO_API, &p[*n].insn, &p[*n].n, e);
+	*n += r == 0;
+	return r;
+}
+
 static int compile_all(
 	const struct dialect *f, struct program *p, unsigned *n, struct err *e)
 {
+	enum dialect_how how = arg("--trace") ? DIALECT_TRACE : DIALECT_WHOLE;
 	const char *name;
 	int r = 0;
 
 	for (*n = 0; r == 0 && (name = dialect_category(f, *n)); *n += r == 0) {
-		if (*n == PROGRAMS_MAX || strlen(name) >= FILTER_NAME_BYTES)
+		if (*n == PROGRAMS_MAX - 1 || strlen(name) >= FILTER_NAME_BYTES)
 			return err_bad(e, "'%.40s' is not a category", name);
 		p[*n].name = name;
-		r = dialect_compile(
-			f, *n, arg("--trace") != NULL, &p[*n].insn, &p[*n].n, e);
+		r = dialect_compile(f, *n, how, &p[*n].insn, &p[*n].n, e);
 	}
+	if (r == 0 && arg("--c-source"))
+		r = compile_no_api(f, p, n, e);
 	return r < 0 ? err_add(e, r, "'%s'", arg("--input-file")) : 0;
 }
 
@@ -182,7 +202,7 @@ static void write_source(FILE *out, const struct program *p, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		(void)fprintf(out, "\t\t.program[FILTER_");
 		for (const char *c = p[i].name; *c != '\0'; c++)
-			(void)fputc(*c - 'a' + 'A', out);
+			(void)fputc(toupper((unsigned char)*c), out);
 		(void)fprintf(
 			out, "] = { %s, ARRAY_LEN(%s) },\n", p[i].name, p[i].name);
 	}

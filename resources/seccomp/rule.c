@@ -11,6 +11,7 @@
 /* clang-format off */
 struct rule_json {
 	const struct json *syscall, *args, *action, *comment;
+	bool api_only;
 };
 
 static const struct field rule_field[] = {
@@ -18,6 +19,7 @@ static const struct field rule_field[] = {
 	{ .name = "args", .type = FIELD_JSON, .nullable = true, JSON_AT(struct rule_json, args) },
 	{ .name = "action", .type = FIELD_JSON, JSON_AT(struct rule_json, action) },
 	{ .name = "comment", .type = FIELD_JSON, .nullable = true, JSON_AT(struct rule_json, comment) },
+	{ .name = "api_only", .type = FIELD_BOOL, FIELD_AT(struct rule_json, api_only) },
 };
 static const struct fields rule_fields = { .what = "rule", .field = rule_field, .n = ARRAY_LEN(rule_field) };
 
@@ -126,6 +128,7 @@ int rule_read(const struct json *v, struct rule *out, struct err *e)
 		return err_bad(e, "comment of '%s' is not a string", out->name);
 	out->comment = rule.comment ? json_string(rule.comment) : "";
 	out->action = rule.action;
+	out->is_for_api = rule.api_only;
 	r = rule.args ? read_args(rule.args, out, e) : 0;
 	return r < 0 ? err_add(e, r, "system call '%s'", out->name) : 0;
 }

@@ -28,6 +28,7 @@ struct rule {
 	int nr;
 	const struct json *action; /* its own, not yet read, or NULL */
 	const char *comment;
+	bool is_for_api; /* of no use with --no-api */
 	unsigned n;
 	struct condition condition[RULE_ARGS_MAX];
 };

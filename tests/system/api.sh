@@ -83,7 +83,7 @@ ends() {
 
 stop_husk() {
 	kill -TERM $pid
-	ends 0
+	ends 143
 }
 
 # The value of a counter in a line of metrics: counter GROUP NAME <LINE

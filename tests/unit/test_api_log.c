@@ -13,7 +13,7 @@
 
 TestSuite(api_log, .init = fake_api_init, .fini = fake_api_fini);
 
-static char text[16384];
+static char text[1 << 16];
 
 /* All that $L holds. */
 static const char *logged(void)
@@ -72,7 +72,7 @@ Test(api_log, keeps_all_but_the_level_that_is_not_given)
 		    "\"show_log_origin\":null,\"module\":null}");
 	log_warn("of another module");
 	cr_expect_eq(ask("GET /version"), 200);
-	cr_expect(strstr(logged(), "GET /version"), "%s", text);
+	cr_expect(strstr(logged(), "Get request on \"/version\""), "%s", text);
 	cr_expect(strstr(text, ":INFO:api/api.c:"), "%s", text);
 	cr_expect_null(strstr(text, "of another module"), "%s", text);
 	expect_done("PUT /logger {\"show_level\":false,\"show_log_origin\":false,"
@@ -127,12 +127,40 @@ Test(api_log, logs_each_request_and_its_outcome)
 	expect_done("PUT /machine-config {\"vcpu_count\":2,\"mem_size_mib\":77}");
 	cr_expect_eq(ask("GET /nonsense"), 400);
 	cr_expect(strstr(logged(),
-			  "PUT /machine-config: "
-			  "{\"vcpu_count\":2,\"mem_size_mib\":77}\n"),
+			  ":fc_api] The API server received a Put request on "
+			  "\"/machine-config\" with body "
+			  "\"{\\\"vcpu_count\\\":2,\\\"mem_size_mib\\\":77}\".\n"),
 		"%s", text);
-	cr_expect(strstr(text, "status 204"), "%s", text);
-	cr_expect(strstr(text, "GET /nonsense\n"), "%s", text);
-	cr_expect(strstr(text, "status 400: Invalid request method"), "%s", text);
+	cr_expect(strstr(text,
+			  ":fc_api] The request was executed successfully. "
+			  "Status code: 204 No Content.\n"),
+		"%s", text);
+	cr_expect(strstr(text,
+			  "] The API server received a Get request on "
+			  "\"/nonsense\".\n"),
+		"%s", text);
+	cr_expect(strstr(text,
+			  "] Received Error. Status code: 400 Bad Request. "
+			  "Message: Invalid request method"),
+		"%s", text);
+	cr_expect_null(strstr(text, "API call duration"), "%s", text);
+}
+
+Test(api_log, says_at_debug_how_long_a_request_took)
+{
+	const char *at;
+	unsigned us;
+	char end;
+
+	expect_done("PUT /logger {\"log_path\":\"$L\",\"level\":\"Debug\"}");
+	cr_expect_eq(ask("GET /version"), 200);
+	at = strstr(logged(), "Status code: 200 OK.\n");
+	cr_assert_not_null(at, "%s", text);
+	at = strstr(at, ":fc_api] Total previous API call duration: ");
+	cr_assert_not_null(at, "%s", text);
+	at += strlen(":fc_api] Total previous API call duration: ");
+	cr_expect_eq(sscanf(at, "%u us.%c", &us, &end), 2, "%s", text);
+	cr_expect_eq(end, '\n', "%s", text);
 }
 
 Test(api_log, keeps_each_request_to_one_line_and_mmds_data_to_itself)
@@ -142,7 +170,7 @@ Test(api_log, keeps_each_request_to_one_line_and_mmds_data_to_itself)
 	cr_expect_eq(ask("PUT /mmds {\"secret\":\"of the guest\"}"), 400);
 	cr_expect_null(strstr(logged(), "\n[0] forged"), "%s", text);
 	cr_expect_null(strstr(text, "of the guest"), "%s", text);
-	cr_expect(strstr(text, "PUT /mmds"), "%s", text);
+	cr_expect(strstr(text, "Put request on \"/mmds\".\n"), "%s", text);
 }
 
 /* --- PUT /metrics --- */

@@ -19,7 +19,7 @@
 enum { MATCHED = 77 }; /* the errno of a rule that matches */
 
 /* Compiles the i-th category; what comes out is the caller's to free. */
-static struct filter_set compile(const char *text, unsigned i, bool trace)
+static struct filter_set compile(const char *text, unsigned i, enum dialect_how how)
 {
 	AUTO(dialect_free) struct dialect *d = NULL;
 	struct filter_set set = { .owned = NULL };
@@ -28,7 +28,7 @@ static struct filter_set compile(const char *text, unsigned i, bool trace)
 
 	cr_assert_eq(
 		dialect_parse(text, strlen(text), NULL, 0, &d, &e), 0, "%s", e.text);
-	cr_assert_eq(dialect_compile(d, i, trace, &set.owned, &n, &e), 0, "%s", e.text);
+	cr_assert_eq(dialect_compile(d, i, how, &set.owned, &n, &e), 0, "%s", e.text);
 	set.program[FILTER_VMM] = (struct filter_program){ set.owned, (uint16_t)n };
 	return set;
 }
@@ -44,7 +44,7 @@ static int call(const long *arg)
 /* What getppid says with this as its argument `at`, under the first category. */
 static struct tried try_text(const char *text, unsigned at, uint64_t value)
 {
-	struct filter_set set = compile(text, 0, false);
+	struct filter_set set = compile(text, 0, DIALECT_WHOLE);
 	long arg[6] = { 0 };
 	struct tried t;
 
@@ -168,7 +168,7 @@ Test(dialect, all_conditions_of_a_rule_and_any_rule_of_a_filter)
 			" { \"index\": 1, \"type\": \"dword\", \"op\": \"ge\", \"val\": 1 } ] },"
 			"{ \"syscall\": \"getppid\", \"args\": ["
 			" { \"index\": 5, \"type\": \"qword\", \"op\": \"eq\", \"val\": 4 } ] }") " }",
-		0, false);
+		0, DIALECT_WHOLE);
 
 	cr_expect_eq(try_filter(&set, FILTER_VMM, call, both).status, MATCHED);
 	cr_expect_eq(try_filter(&set, FILTER_VMM, call, first).status, 0);
@@ -178,8 +178,9 @@ Test(dialect, all_conditions_of_a_rule_and_any_rule_of_a_filter)
 
 Test(dialect, category_that_allows_all_is_no_program)
 {
-	struct filter_set set = compile(
-		"{ \"vmm\": " CATEGORY("\"allow\"", "\"trap\"", "") " }", 0, false);
+	struct filter_set set =
+		compile("{ \"vmm\": " CATEGORY("\"allow\"", "\"trap\"", "") " }", 0,
+			DIALECT_WHOLE);
 
 	cr_assert_null(set.owned);
 	cr_assert_eq(set.program[FILTER_VMM].n, 0);
@@ -204,12 +205,26 @@ Test(dialect, rule_can_have_an_action_of_its_own)
 	cr_assert_eq(try_text(text, 0, 0).status, MATCHED);
 }
 
+Test(dialect, rules_that_only_the_api_needs_can_be_left_out)
+{
+	const char *text = "{ \"vmm\": " CATEGORY("\"allow\"", "{ \"errno\": 77 }",
+		"{ \"syscall\": \"getppid\", \"api_only\": true }") " }";
+	const long none[6] = { 0 };
+	struct filter_set whole = compile(text, 0, DIALECT_WHOLE);
+	struct filter_set less = compile(text, 0, DIALECT_NO_API);
+
+	cr_expect_eq(try_filter(&whole, FILTER_VMM, call, none).status, MATCHED);
+	cr_expect_eq(try_filter(&less, FILTER_VMM, call, none).status, 0);
+	filter_fini(&whole);
+	filter_fini(&less);
+}
+
 Test(dialect, traced_rules_have_their_numbers)
 {
 	const char *text = "{ \"api\": " CATEGORY("\"trap\"", "\"allow\"",
 		"{ \"syscall\": \"read\" }, { \"syscall\": \"write\" }") ", \"vmm\": " CATEGORY("\"trap\"",
 		"\"allow\"", RULE) " }";
-	struct filter_set set = compile(text, 1, true);
+	struct filter_set set = compile(text, 1, DIALECT_TRACE);
 	bool found = false;
 
 	for (unsigned i = 0; i < set.program[FILTER_VMM].n; i++)
@@ -262,7 +277,7 @@ static void refuses(const char *text, const char *words)
 	int r = dialect_parse(text, strlen(text), NULL, 0, &d, &e);
 
 	if (r == 0)
-		r = dialect_compile(d, 0, false, &insn, &n, &e);
+		r = dialect_compile(d, 0, DIALECT_WHOLE, &insn, &n, &e);
 	cr_expect_lt(r, 0, "%s", text);
 	cr_expect(strstr(e.text, words), "'%s' is not in '%s'", words, e.text);
 	free(insn);

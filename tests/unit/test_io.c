@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -111,6 +112,142 @@ Test(io, writes_all_over_short_transfers_and_signals)
 	cr_assert_eq(pthread_join(reader, &right), 0);
 	cr_assert(right);
 	close_fd(fds[0]);
+}
+
+/* --- outputs that others share --- */
+
+static struct io_output output(int fd)
+{
+	struct io_output o;
+
+	io_output_init(&o, fd);
+	cr_expect_not(fcntl(fd, F_GETFL) & O_NONBLOCK, "it is not ours to set");
+	return o;
+}
+
+/* Writes until nothing more is taken, which must not wait; then once more as one whose
+ * word of poll was true, but not any longer. */
+static void expect_no_wait(int fd)
+{
+	static char bytes[8192];
+	struct io_output o = output(fd);
+	ssize_t n;
+
+	cr_assert_neq(o.way, IO_POLLED);
+	do
+		n = io_write_now(&o, bytes, sizeof(bytes));
+	while (n > 0);
+	cr_expect_eq(n, -EAGAIN, "%zd", n);
+	cr_expect_not(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	io_output_fini(&o);
+}
+
+Test(io, writes_to_a_shared_pipe_without_waiting, .timeout = 60)
+{
+	int fds[2];
+
+	cr_assert_eq(pipe(fds), 0);
+	expect_no_wait(fds[1]);
+}
+
+Test(io, writes_to_a_shared_socket_without_waiting, .timeout = 60)
+{
+	int fds[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	expect_no_wait(fds[1]);
+}
+
+Test(io, writes_to_a_shared_terminal_without_waiting, .timeout = 60)
+{
+	int far = posix_openpt(O_RDWR | O_NOCTTY);
+
+	cr_assert(grantpt(far) == 0 && unlockpt(far) == 0);
+	expect_no_wait(open(ptsname(far), O_RDWR | O_NOCTTY));
+}
+
+Test(io, tells_that_a_sockets_reader_is_gone_without_a_signal)
+{
+	struct io_output o;
+	int fds[2];
+
+	(void)signal(SIGPIPE, SIG_DFL);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	o = output(fds[1]);
+	close_fd(fds[0]);
+	cr_expect_eq(io_write_now(&o, "x", 1), -EPIPE);
+}
+
+/* Who else writes to the file goes on where the last one ended. */
+Test(io, shares_the_offset_of_a_file)
+{
+	struct fake_file f = fake_file("", 0);
+	struct io_output o = output(f.fd);
+	char text[16];
+
+	cr_expect_eq(o.fd, f.fd);
+	cr_assert_eq(io_write_now(&o, "ab", 2), 2);
+	cr_assert_eq(write(f.fd, "cd", 2), 2);
+	cr_assert_eq(io_write_now(&o, "ef", 2), 2);
+	cr_expect_eq(pread(f.fd, text, sizeof(text), 0), 6);
+	cr_expect_eq(memcmp(text, "abcdef", 6), 0);
+	fake_file_close(&f);
+}
+
+Test(io, polls_what_it_cannot_open_anew)
+{
+	struct io_output o = output(STDIN_FILENO);
+	struct io_output closed;
+	int null = open("/dev/null", O_WRONLY);
+
+	io_output_init(&o, null);
+	cr_expect_eq(o.way, IO_POLLED);
+	cr_expect_eq(io_write_now(&o, "abc", 3), 3);
+	io_output_init(&closed, 1000);
+	cr_expect_lt(io_write_now(&closed, "x", 1), 0);
+	close_fd(null);
+}
+
+Test(io, opens_nothing_anew_but_pipes_and_terminals)
+{
+	struct fake_file f = fake_file("", 0);
+	int far = posix_openpt(O_RDWR | O_NOCTTY), pair[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	cr_expect_eq(io_open_own(f.fd, O_WRONLY), -EINVAL);
+	cr_expect_eq(io_open_own(pair[0], O_WRONLY), -EINVAL);
+	cr_expect_eq(
+		io_open_own(far, O_WRONLY), -EINVAL, "that makes another terminal");
+	cr_expect_eq(io_open_own(-1, O_WRONLY), -EBADF);
+	fake_file_close(&f);
+}
+
+Test(io, leaves_no_descriptor_of_an_output)
+{
+	unsigned fds;
+	int pair[2];
+	struct io_output o;
+
+	cr_assert_eq(pipe(pair), 0);
+	fds = fake_open_fds();
+	o = output(pair[1]);
+	cr_expect_neq(o.fd, pair[1]);
+	io_output_fini(&o);
+	cr_expect_eq(fake_open_fds(), fds);
+}
+
+Test(io, puts_its_own_in_place_of_the_standard_outputs)
+{
+	int pair[2];
+
+	cr_assert_eq(pipe(pair), 0);
+	cr_assert_eq(dup2(pair[1], STDOUT_FILENO), STDOUT_FILENO);
+	io_own_standard_outputs();
+	cr_expect(fcntl(STDOUT_FILENO, F_GETFL) & O_NONBLOCK);
+	cr_expect_not(fcntl(STDOUT_FILENO, F_GETFD) & FD_CLOEXEC);
+	cr_expect_not(fcntl(pair[1], F_GETFL) & O_NONBLOCK);
+	cr_assert_eq(write(STDOUT_FILENO, "x", 1), 1);
+	cr_expect_eq(read(pair[0], &(char){ 0 }, 1), 1);
 }
 
 Test(io, reads_a_file_whole_and_ends_it_with_a_nul)

@@ -22,7 +22,7 @@ enum { STATUS_GOES_ON = 99, STATUS_BROKEN = 98 };
 /* What the child leaves. */
 static struct shared {
 	struct process_counts counts;
-	unsigned deaths, stops;
+	unsigned deaths, stops, suspends, resumes;
 } * shared;
 
 static struct fake_file child_stderr;
@@ -45,14 +45,26 @@ static void tear_down(void)
 
 TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 60);
 
-static int stop_status = -1;
+static int stop_signal;
 
-static void on_stop(void *self, int status)
+static void on_stop(void *self, int sig)
 {
 	(void)self;
-	stop_status = status;
+	stop_signal = sig;
 	shared->stops++;
 	loop_stop(loop);
+}
+
+static void on_suspend(void *self)
+{
+	(void)self;
+	shared->suspends++;
+}
+
+static void on_resume(void *self)
+{
+	(void)self;
+	shared->resumes++;
 }
 
 static void on_dying(void *self)
@@ -66,7 +78,11 @@ static void child(void (*act)(int), int arg, void (*dying)(void *))
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct signals s = {
-		.counts = &shared->counts, .stop = on_stop, .dying = dying
+		.counts = &shared->counts,
+		.stop = on_stop,
+		.suspend = on_suspend,
+		.resume = on_resume,
+		.dying = dying,
 	};
 	struct err e;
 
@@ -78,11 +94,11 @@ static void child(void (*act)(int), int arg, void (*dying)(void *))
 		_exit(STATUS_BROKEN);
 	signals_unwatch(&s, loop);
 	loop_destroy(loop);
-	_exit(stop_status >= 0 ? stop_status : STATUS_GOES_ON);
+	_exit(stop_signal ? signals_end(stop_signal) : STATUS_GOES_ON);
 }
 
-/* The status with which the child exits. */
-static int run(void (*act)(int), int arg, void (*dying)(void *))
+/* What waitpid says of the child. */
+static int run_to_end(void (*act)(int), int arg, void (*dying)(void *))
 {
 	pid_t pid = fork();
 	int status;
@@ -91,8 +107,24 @@ static int run(void (*act)(int), int arg, void (*dying)(void *))
 	if (pid == 0)
 		child(act, arg, dying);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* The status with which the child exits. */
+static int run(void (*act)(int), int arg, void (*dying)(void *))
+{
+	int status = run_to_end(act, arg, dying);
+
 	cr_assert(WIFEXITED(status), "killed by %d", WTERMSIG(status));
 	return WEXITSTATUS(status);
+}
+
+/* The signal by which it ends, or 0. */
+static int killer(void (*act)(int), int arg)
+{
+	int status = run_to_end(act, arg, on_dying);
+
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 static void send(int sig)
@@ -134,7 +166,7 @@ Test(signals, exits_by_the_status_of_each_fatal_signal)
 		cr_expect_eq(shared->stops, 0, "%s", fatal[i].name);
 		cr_expect_eq(count_at(fatal[i].count), 1, "%s", fatal[i].name);
 		(void)fake_file_text(&child_stderr, text, sizeof(text));
-		cr_expect(strstr(text, "husk: fatal signal ") &&
+		cr_expect(strstr(text, "test_signals: fatal signal ") &&
 				strstr(text, fatal[i].name),
 			"%s", text);
 	}
@@ -199,22 +231,100 @@ Test(signals, exits_after_a_fault_of_its_own)
 
 /* --- what asks it to end --- */
 
-Test(signals, stops_by_the_loop_with_the_status_of_each)
+Test(signals, stops_by_the_loop_and_then_ends_by_the_signal)
 {
-	static const struct {
-		int sig, status;
-	} stops[] = { { SIGTERM, 0 }, { SIGINT, 0 }, { SIGHUP, 156 },
-		{ SIGXCPU, 154 } };
+	static const int stops[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
 	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
 		*shared = (struct shared){ 0 };
-		cr_expect_eq(
-			run(send, stops[i].sig, on_dying), stops[i].status, "%zu", i);
+		cr_expect_eq(killer(send, stops[i]), stops[i], "%zu", i);
 		cr_expect_eq(shared->stops, 1, "%zu", i);
 		cr_expect_eq(shared->deaths, 0, "%zu", i);
-		cr_expect_eq(shared->counts.signals.sighup, stops[i].sig == SIGHUP);
-		cr_expect_eq(shared->counts.signals.sigxcpu, stops[i].sig == SIGXCPU);
+		cr_expect_eq(shared->counts.signals.sighup, stops[i] == SIGHUP);
 	}
+}
+
+Test(signals, stops_by_the_loop_with_a_status_when_its_time_is_used_up)
+{
+	cr_expect_eq(run(send, SIGXCPU, on_dying), 154);
+	cr_expect_eq(shared->stops, 1);
+	cr_expect_eq(shared->counts.signals.sigxcpu, 1);
+}
+
+Test(signals, ends_by_those_that_a_script_ignores_for_its_background)
+{
+	cr_assert_neq(signal(SIGINT, SIG_IGN), SIG_ERR);
+	cr_assert_neq(signal(SIGQUIT, SIG_IGN), SIG_ERR);
+	cr_expect_eq(killer(send, SIGINT), SIGINT);
+	cr_expect_eq(killer(send, SIGQUIT), SIGQUIT);
+}
+
+static void send_two(int sig)
+{
+	send(SIGHUP);
+	send(sig);
+}
+
+Test(signals, ends_by_one_of_several)
+{
+	cr_expect_eq(killer(send_two, SIGTERM), SIGTERM);
+	cr_expect_eq(shared->stops, 1);
+}
+
+/* As the first process of a PID namespace sees it: no signal's default action ends it.
+ */
+static void ignore(int sig)
+{
+	(void)signal(sig, SIG_IGN); /* what is blocked arrives all the same */
+	send(sig);
+}
+
+Test(signals, exits_as_a_shell_would_say_where_the_signal_does_not_end_it)
+{
+	cr_expect_eq(run(ignore, SIGTERM, on_dying), 128 + SIGTERM);
+	cr_expect_eq(run(ignore, SIGHUP, on_dying), 128 + SIGHUP);
+}
+
+/* --- what it stands still for --- */
+
+/* In a process group that a shell could have made: others are not stopped. */
+static void stop_job(int sig)
+{
+	(void)setpgid(0, 0);
+	send(sig);
+}
+
+Test(signals, says_when_it_stands_still_and_when_it_goes_on)
+{
+	pid_t pid = fork();
+	int status;
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		child(stop_job, SIGTSTP, on_dying);
+	cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
+	cr_assert(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTSTP, "%x", status);
+	cr_expect_eq(shared->suspends, 1, "before it stood still");
+	cr_expect_eq(shared->resumes, 0);
+	cr_assert_eq(kill(pid, SIGCONT), 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_GOES_ON);
+	cr_expect_eq(shared->suspends, 1);
+	cr_expect_geq(shared->resumes, 1);
+	cr_expect_eq(shared->stops, 0);
+}
+
+Test(signals, is_told_to_go_on_also_when_it_did_not_stand_still)
+{
+	cr_expect_eq(run(send, SIGCONT, on_dying), STATUS_GOES_ON);
+	cr_expect_eq(shared->resumes, 1);
+	cr_expect_eq(shared->suspends, 0);
+}
+
+Test(signals, is_not_stopped_by_a_terminal_of_another_job)
+{
+	cr_expect_eq(run(send, SIGTTIN, on_dying), STATUS_GOES_ON);
+	cr_expect_eq(run(send, SIGTTOU, on_dying), STATUS_GOES_ON);
 }
 
 Test(signals, goes_on_without_a_signal)
@@ -228,7 +338,7 @@ Test(signals, goes_on_after_a_hang_up_that_its_launcher_had_ignored)
 	cr_assert_neq(signal(SIGHUP, SIG_IGN), SIG_ERR); /* as nohup does */
 	cr_expect_eq(run(send, SIGHUP, on_dying), STATUS_GOES_ON);
 	cr_expect_eq(shared->stops, 0);
-	cr_expect_eq(run(send, SIGTERM, on_dying), 0);
+	cr_expect_eq(killer(send, SIGTERM), SIGTERM);
 }
 
 /* --- what it survives --- */

@@ -4,9 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/major.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 enum { STREAM_STEP = 4096 }; /* room for the first bytes of a pipe */
 
@@ -47,15 +52,87 @@ int io_write(int fd, const void *buf, size_t n)
 	return 0;
 }
 
-ssize_t io_write_now(int fd, const void *buf, size_t n)
+/* The other end of a terminal is none that can be opened anew: to open it makes a new
+ * pair. */
+static bool is_terminal(int fd, const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev != makedev(TTYAUX_MAJOR, 2) &&
+		isatty(fd);
+}
+
+int io_open_own(int fd, int flags)
+{
+	char path[32];
+	struct stat st;
+	int own;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISFIFO(st.st_mode) && !is_terminal(fd, &st))
+		return -EINVAL;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	return own < 0 ? -errno : own;
+}
+
+void io_output_init(struct io_output *o, int fd)
+{
+	struct stat st;
+	int own;
+
+	*o = (struct io_output){ .fd = fd, .way = IO_POLLED };
+	if (fstat(fd, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode))
+		o->way = IO_OWN;
+	if (S_ISSOCK(st.st_mode))
+		o->way = IO_SOCKET;
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	own = io_open_own(fd, O_WRONLY);
+	if (own >= 0)
+		*o = (struct io_output){ own, IO_OWN, .is_opened = true };
+}
+
+void io_output_fini(struct io_output *o)
+{
+	if (o->is_opened)
+		close_fd(o->fd);
+}
+
+void io_own_standard_outputs(void)
+{
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		int own = io_open_own(fd, O_WRONLY);
+
+		if (own >= 0)
+			(void)dup2(own, fd); /* else it stays as it is */
+		close_fd(own);
+	}
+}
+
+/* A pipe that is ready takes PIPE_BUF bytes, and a terminal a few; more would wait. */
+static ssize_t write_polled(int fd, const void *buf, size_t n)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	ssize_t put;
 
 	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLOUT))
 		return p.revents & (POLLERR | POLLHUP) ? -EPIPE : -EAGAIN;
-	/* a pipe that is ready takes PIPE_BUF bytes, and may wait for more */
 	put = write(fd, buf, MIN(n, (size_t)PIPE_BUF));
+	return put < 0 ? -errno : put;
+}
+
+ssize_t io_write_now(const struct io_output *o, const void *buf, size_t n)
+{
+	ssize_t put;
+
+	if (o->way == IO_POLLED)
+		return write_polled(o->fd, buf, n);
+	if (o->way == IO_SOCKET)
+		put = send(o->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		put = write(o->fd, buf, n);
 	return put < 0 ? -errno : put;
 }
 

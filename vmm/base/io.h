@@ -17,10 +17,40 @@ MUST_CHECK int io_pread(int fd, void *buf, size_t n, off_t at);
 /* Writes n bytes. 0 or -errno; on failure part may have been written. */
 MUST_CHECK int io_write(int fd, const void *buf, size_t n);
 
-/* Writes what fd takes without waiting, at most n bytes: the number, or -errno, -EAGAIN
- * when it takes nothing now. For descriptors that others share, such as stdout, whose
- * O_NONBLOCK is not ours to set. */
-MUST_CHECK ssize_t io_write_now(int fd, const void *buf, size_t n);
+/* A descriptor that is written to without waiting, also when other processes share its
+ * file description, whose O_NONBLOCK is then not husk's to set. */
+struct io_output {
+	int fd;
+	enum io_way {
+		IO_POLLED, /* poll, then write: who shares it may take the room before
+			    */
+		IO_OWN, /* does not block, and is nobody else's; or a regular file */
+		IO_SOCKET, /* asked not to wait each time */
+	} way;
+	bool is_opened; /* here, and so to be closed */
+};
+
+/* Opens a pipe or terminal anew through /proc, as a file description of husk's own. It
+ * stays IO_POLLED where that cannot be: without /proc, as in a jail (the jailer has
+ * done it then), or when the file is another user's. fd is borrowed, until
+ * io_output_fini. */
+void io_output_init(struct io_output *o, int fd);
+/* Closes what was opened; *o is not used after it. */
+void io_output_fini(struct io_output *o);
+
+/* Writes what o takes without waiting, at most n bytes: the number, or -errno, -EAGAIN
+ * when it takes nothing now. Any thread; safe in a signal handler. */
+MUST_CHECK ssize_t io_write_now(const struct io_output *o, const void *buf, size_t n);
+
+/* Opens the pipe or terminal that fd is anew, as a file description that nobody shares
+ * and that does not block. flags: O_RDONLY or O_WRONLY. The caller's descriptor, or
+ * -errno: -EINVAL when fd is something else. */
+MUST_CHECK int io_open_own(int fd, int flags);
+
+/* Puts file descriptions of the process's own in place of stdout and stderr, as far as
+ * they are pipes or terminals: what the process executes then has them, where there may
+ * be no /proc. */
+void io_own_standard_outputs(void);
 
 /* Opens /dev/null for stdin, stdout and stderr where they are closed: a launcher may
  * have closed them, and then the next file opened would get what is written to the

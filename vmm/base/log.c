@@ -24,15 +24,18 @@ enum {
 };
 
 static struct {
-	int fd;
+	struct io_output out;
 	enum log_level level;
 	bool show_level, show_origin;
 	char module[LOG_MODULE_MAX];
 	const char *id;
 	uint64_t missed, rate_limited; /* any thread, atomically */
-} the_log = { .fd = STDOUT_FILENO, .level = LOG_INFO, .id = "anonymous-instance" };
+} the_log = { .out.fd = STDOUT_FILENO, .level = LOG_INFO, .id = "anonymous-instance" };
 
 static _Thread_local const char *thread_name = "main";
+/* A line is being made on this thread. The handler of a fatal signal that came in its
+ * midst must not make another: libc may hold a lock. */
+static _Thread_local volatile bool is_logging;
 
 static const struct {
 	const char *name, *tag;
@@ -51,14 +54,20 @@ int log_open(const char *path, struct err *e)
 {
 	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
 	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
-	int fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND, 0644);
+	int fd = open(path,
+		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
 
 	if (fd < 0)
 		return err_sys(e, "cannot open log '%s'", path);
-	if (the_log.fd != STDOUT_FILENO)
-		close_fd(the_log.fd);
-	the_log.fd = fd;
+	io_output_fini(&the_log.out);
+	the_log.out = (struct io_output){ fd, IO_OWN, .is_opened = true };
 	return 0;
+}
+
+void log_open_stdout(void)
+{
+	io_output_fini(&the_log.out);
+	io_output_init(&the_log.out, STDOUT_FILENO);
 }
 
 void log_set_level(enum log_level level)
@@ -192,12 +201,18 @@ static void put_line(
 {
 	struct line l;
 
+	if (is_logging) {
+		__atomic_fetch_add(&the_log.missed, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	is_logging = true;
 	put_head(&l, level, site);
 	put_args(&l, fmt, ap);
 	make_readable(&l);
 	l.text[l.n++] = '\n';
-	if (io_write_now(the_log.fd, l.text, l.n) != (ssize_t)l.n)
+	if (io_write_now(&the_log.out, l.text, l.n) != (ssize_t)l.n)
 		__atomic_fetch_add(&the_log.missed, 1, __ATOMIC_RELAXED);
+	is_logging = false;
 }
 
 /* Whether this line is over the site's limit. On resumption *dropped lines are owned

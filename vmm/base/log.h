@@ -35,6 +35,9 @@ struct log_limit {
 /* Opens a file or FIFO, created when missing, appended to, never blocking, in place of
  * the one before, which stays on failure. -errno with text. */
 MUST_CHECK int log_open(const char *path, struct err *e);
+/* Lines go to stdout, as at first, but without waiting for who else writes there; see
+ * io_output_init. */
+void log_open_stdout(void);
 void log_set_level(enum log_level level);
 void log_set_show_level(bool on);
 /* File and line of the call in each line. */
