@@ -56,7 +56,7 @@ put_script() {
 	# whole sectors, and nothing but newlines at the end
 	head -c 1024 /dev/zero | tr '\0' '\n' >>"$name.script"
 	truncate -s $(($(stat -c %s "$name.script") / 512 * 512)) "$name.script"
-	put_machine "$CONSOLE quiet FUNCTION=\\\"/bin/sh /dev/vda\\\"" "$2" && put_drive script "$name.script"
+	put_machine "$CONSOLE FUNCTION=\\\"/bin/sh /dev/vda\\\"" "$2" && put_drive script "$name.script"
 }
 
 # says FILE WORDS: waits up to 100 s, which cost nothing where time is the host's own.

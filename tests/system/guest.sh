@@ -4,7 +4,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=busybox
 
-CONSOLE="console=ttyS0 reboot=k panic=1"
+# `quiet`: the log of a kernel is most of what a boot costs here. Cases about what is in it
+# have `loglevel=7` after it.
+CONSOLE="console=ttyS0 reboot=k panic=1 quiet"
 
 # write_config FILE KERNEL INITRD ARGS VCPUS MIB [DRIVE...]; a drive is ID:FILE:ROOT:RO
 write_config() {
