@@ -78,7 +78,7 @@ Test(api_cpu, is_in_the_log_at_debug_only)
 	expect_done("PUT /logger {\"log_path\":\"$L\",\"level\":\"Info\"}");
 	expect_done(CPU);
 	(void)fake_file_text(&fake_api.log, text, sizeof(text));
-	cr_expect(strstr(text, "PUT /cpu-config"), "%s", text);
+	cr_expect(strstr(text, "Put request on \"/cpu-config\""), "%s", text);
 	cr_expect_null(strstr(text, "0x777"), "%s", text);
 	expect_done("PUT /logger {\"level\":\"Debug\"}");
 	expect_done(CPU);
