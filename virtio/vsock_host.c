@@ -158,6 +158,8 @@ int vsock_connect_host(const struct vsock *s, uint32_t port)
 
 	if (fd < 0)
 		return -errno;
+	if (!vsock_has_place(s, fd))
+		return -EMFILE;
 	/* it fits: vsock_create has seen to that */
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%.*s_%u", VSOCK_PATH_MAX,
 		s->path, port);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "tests/unit/fake_file.h"
@@ -170,4 +171,18 @@ Test(io, refuses_a_fifo_without_waiting_for_a_writer, .timeout = 300)
 
 	expect_refusal(f.path, 100, -EINVAL, "not a regular file");
 	fake_fifo_remove(&f);
+}
+
+Test(io, raises_the_limit_of_descriptors_to_what_is_allowed)
+{
+	struct rlimit l = { 100, 200 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+	io_raise_fd_limit();
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+	cr_assert_eq(l.rlim_cur, 200);
+	cr_assert_eq(l.rlim_max, 200);
+	io_raise_fd_limit();
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+	cr_assert_eq(l.rlim_cur, 200);
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 int io_pread(int fd, void *buf, size_t n, off_t at)
@@ -62,6 +63,16 @@ static void free_text(char *p)
 	free(p);
 }
 DEFINE_AUTO(char *, free_text);
+
+void io_raise_fd_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l); /* up to the hard limit: always allowed */
+}
 
 int io_read_file(const char *path, size_t max, char **buf, size_t *len, struct err *e)
 {

@@ -27,6 +27,10 @@ MUST_CHECK ssize_t io_write_now(int fd, const void *buf, size_t n);
  * console. Where there is no /dev/null they stay closed. First of all in main. */
 void io_fill_standard_fds(void);
 
+/* Lets husk have as many descriptors as it may: the soft limit becomes the hard one. A
+ * shell's soft limit of 1024 is for programs that use select. Early in main. */
+void io_raise_fd_limit(void);
+
 /* Reads the regular file at path whole, at most max bytes, into a new buffer that the
  * caller frees and that carries a NUL after its last byte. *len is without that NUL. */
 MUST_CHECK int io_read_file(
