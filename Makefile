@@ -169,7 +169,7 @@ $(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
 
 # What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
 # what those of devices run in guests and beside them.
-static_tools := $(addprefix $(B)/tests/,attack jailed traffic)
+static_tools := $(addprefix $(B)/tests/,attack jailed talk traffic)
 $(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
