@@ -60,20 +60,26 @@ static void set_state(struct vsock_conn *c, enum vsock_state state)
 	TAILQ_INSERT_TAIL(to, c, all);
 }
 
+/* Its host has hung up, and its guest does not take what that sent. */
+static bool is_stuck(const struct vsock_conn *c)
+{
+	return c->hung_up && c->stalled;
+}
+
 /* The connection that loses least by giving its place up: the oldest client without a
- * line; else the oldest of those that the guest has left, whose host does not read;
- * else the oldest whose host has hung up while the guest does not take what it sent.
- * NULL when there is none. */
+ * line; else the oldest that the guest has left, whose host does not read; else the
+ * oldest that is stuck. NULL when there is none. */
 static struct vsock_conn *find_victim(const struct vsock *s)
 {
 	struct vsock_conn *c = TAILQ_FIRST(&s->lines);
 
 	if (!c)
 		c = TAILQ_FIRST(&s->left);
-	if (!c)
-		TAILQ_FOREACH(c, &s->all, all)
-	if (c->hung_up && c->stalled)
-		break;
+	if (c)
+		return c;
+	c = TAILQ_FIRST(&s->all);
+	while (c && !is_stuck(c))
+		c = TAILQ_NEXT(c, all);
 	return c;
 }
 

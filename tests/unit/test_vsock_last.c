@@ -490,11 +490,11 @@ Test(vsock_last, host_that_hung_up_waits_for_the_guest_while_there_are_places)
 
 /* --- descriptors --- */
 
-enum { LIMIT = 300, RESERVE = 64 };
+enum { LIMIT = 300, RESERVE = 64, FAR = 1000 };
 
 static void set_up_few(void)
 {
-	struct rlimit few = { LIMIT, LIMIT };
+	struct rlimit few = { LIMIT, 2 * FAR };
 
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	set_up();
@@ -563,26 +563,54 @@ Test(vsock_few, descriptors_are_left_to_others)
 	close(l);
 }
 
+/* A silent client, whose own descriptor is far from the device's, which so has the
+ * lowest numbers to itself. */
+static int far_client(void)
+{
+	int near = fv_connect(), fd = fcntl(near, F_DUPFD_CLOEXEC, FAR);
+
+	cr_assert_geq(fd, FAR);
+	close(near);
+	fv_settle();
+	return fd;
+}
+
+static unsigned count_near(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < FAR; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 Test(vsock_few, silent_clients_give_theirs_up_and_the_reserve_stays)
 {
-	unsigned n, left;
-	int l = fv_listen(9), fd[LIMIT];
+	enum { MORE = 40 };
+	struct rlimit many = { 2 * FAR, 2 * FAR };
+	static int fd[LIMIT + MORE];
+	unsigned n = 0, near, before = count_near();
 
-	for (n = 0; count_free() > RESERVE + 1; n++) {
-		fd[n] = fv_connect();
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &many), 0);
+	while (count_near() < LIMIT - RESERVE)
+		fd[n++] = far_client();
+	near = count_near();
+	for (unsigned i = 0; i < MORE; i++) {
+		fd[n] = far_client();
+		cr_assert_not(fv_is_closed(fd[n++]), "%u", i);
+		cr_assert(fv_is_closed(fd[i]), "%u: the oldest that is silent", i);
+		cr_assert_leq(count_near(), near + 1, "%u", i);
+	}
+	while (n > 0) {
+		close(fd[--n]);
 		fv_settle();
 	}
-	left = count_free();
-	for (unsigned i = 0; i < 40; i++) {
-		close(fd[i]);
-		fd[i] = fv_connect(); /* the place of the oldest that is silent */
-		fv_settle();
-		cr_assert_not(fv_is_closed(fd[i]), "%u", i);
-		cr_assert_geq(count_free() + 2, left, "%u", i);
-	}
-	for (unsigned i = 0; i < n; i++)
-		close(fd[i]);
-	close(l);
+	cr_assert_eq(count_near(), before);
+	for (n = 0; n < 100; n++) /* there are places again, and nobody loses his */
+		fd[n] = far_client();
+	cr_assert_not(fv_is_closed(fd[0]));
+	while (n > 0)
+		close(fd[--n]);
 }
 
 Test(vsock_few, guest_is_refused_before_the_host_hears_of_it)
