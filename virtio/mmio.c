@@ -143,8 +143,11 @@ static void clear(struct mmio *t)
 
 static void reset(struct mmio *t)
 {
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
+	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK) {
 		t->dev->ops->drain(t->dev);
+		if (t->dev->ops->leave)
+			t->dev->ops->leave(t->dev);
+	}
 	clear(t);
 }
 

@@ -37,6 +37,10 @@ struct vdev_ops {
 	/* Finish what is in flight, then be still until start or kick: for reset and
 	 * snapshots. May come twice, or without a start. */
 	void (*drain)(struct vdev *v);
+	/* The driver is gone, or about to be: after drain, the last time that its
+	 * queues can be read. On the thread of the vCPU that reset the device, or of
+	 * the loop. NULL: nothing to do. */
+	void (*leave)(struct vdev *v);
 	/* One field list in a section of its own, both directions; ends in snap_check.
 	 * May call vdev_config_changed when what it loads no longer fits the host. */
 	int (*snap)(struct vdev *v, struct snap *s);

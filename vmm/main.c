@@ -412,6 +412,7 @@ int main(int argc, char **argv)
 
 	phase_mark(&h.phases, PHASE_MAIN);
 	io_fill_standard_fds();
+	io_raise_fd_limit();
 	r = check_args(argc, argv, &h, &e);
 	if (r < 0)
 		return fail(STATUS_BAD_ARGUMENTS, &e);
