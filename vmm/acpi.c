@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/power.h"
+
 enum {
 	TABLES_MAX = 4096, /* so that a package length of two bytes always does */
 	TABLE_ALIGN = 16,
@@ -18,6 +20,8 @@ enum {
 	HEADER_BYTES = 36, /* 5.2.6 */
 	HEADER_CHECKSUM = 9,
 	FADT_BYTES = 276, /* 5.2.9, revision 6 */
+	FACS_BYTES = 64, /* 5.2.10 */
+	FACS_ALIGN = 64,
 };
 
 /* Bytes being put together. Once something did not fit, nothing more is written. */
@@ -337,10 +341,24 @@ static void put_keyboard(struct out *o)
 	end_package(o, at);
 }
 
+/* Powering off is a sleep state (7.4.2.6): what to write into the control registers. */
+static void put_s5(struct out *o)
+{
+	size_t package;
+
+	put_name(o, "_S5_");
+	package = begin_package(o, AML_PACKAGE);
+	put8(o, 2);
+	put_integer(o, POWER_SLEEP_TYPE_S5);
+	put_integer(o, POWER_SLEEP_TYPE_S5); /* PM1b's, which there is not */
+	end_package(o, package);
+}
+
 static gpa_t put_dsdt(struct out *o, const struct boot_plan *plan)
 {
 	size_t at = begin_table(o, "DSDT", 2), scope; /* 2: 64-bit integers */
 
+	put_s5(o);
 	scope = begin_package(o, AML_SCOPE);
 	put8(o, AML_ROOT);
 	put(o, "_SB_", 4);
@@ -357,7 +375,65 @@ static gpa_t put_dsdt(struct out *o, const struct boot_plan *plan)
 	return X86_ACPI_GPA + at;
 }
 
-static gpa_t put_fadt(struct out *o, const struct boot_plan *plan, gpa_t dsdt)
+/* A register at a port (5.2.3.2). */
+static void put_register(struct out *o, uint16_t port, uint8_t bits)
+{
+	enum { IO_SPACE = 1, BYTES_1 = 1, BYTES_2 = 2 };
+
+	put8(o, IO_SPACE);
+	put8(o, bits);
+	put8(o, 0); /* bit offset */
+	put8(o, bits == 8 ? BYTES_1 : BYTES_2);
+	put64(o, port);
+}
+
+/* Zeros up to an offset of the table that began at `at`: fields of hardware that there
+ * is not. */
+static void put_zeros_to(struct out *o, size_t at, size_t offset)
+{
+	if (!o->full)
+		put_zeros(o, offset - (o->n - at));
+}
+
+/* Where the firmware and the kernel share a lock, which firmware that does nothing
+ * after the start never takes. Not on hardware-reduced machines. */
+static gpa_t put_facs(struct out *o)
+{
+	size_t at;
+
+	put_zeros(o, (FACS_ALIGN - o->n % FACS_ALIGN) % FACS_ALIGN);
+	at = o->n;
+	put(o, "FACS", 4);
+	put32(o, FACS_BYTES);
+	put_zeros_to(o, at, 32);
+	put8(o, 2); /* version */
+	put_zeros_to(o, at, FACS_BYTES);
+	return X86_ACPI_GPA + at;
+}
+
+/* The fixed hardware of a machine that is not hardware-reduced, in the fields from
+ * offset 36 to 109: power management by the PM1 registers, without SMM, timer and
+ * general-purpose events. */
+static void put_fixed_hardware(struct out *o, size_t at, gpa_t facs, gpa_t dsdt)
+{
+	put32(o, (uint32_t)facs);
+	put32(o, (uint32_t)dsdt);
+	put_zeros_to(o, at, 46);
+	put16(o, X86_SCI_GSI);
+	put_zeros_to(o, at, 56); /* SMI_CMD 0: always in ACPI mode */
+	put32(o, X86_ACPI_PORT + POWER_PM1_EVENT);
+	put32(o, 0); /* PM1b */
+	put32(o, X86_ACPI_PORT + POWER_PM1_CONTROL);
+	put_zeros_to(o, at, 88);
+	put8(o, 4); /* bytes of PM1's status and enable */
+	put8(o, 2); /* and of its control */
+	put_zeros_to(o, at, 96);
+	put16(o,
+		101); /* latencies of C2 and C3 above 100 and 1000 us: there are none */
+	put16(o, 1001);
+}
+
+static void put_fadt_flags(struct out *o, const struct boot_plan *plan)
 {
 	enum {
 		/* IA-PC boot architecture, 5.2.9.3 */
@@ -365,26 +441,48 @@ static gpa_t put_fadt(struct out *o, const struct boot_plan *plan, gpa_t dsdt)
 		NO_VGA = 1 << 2,
 		NO_MSI = 1 << 3,
 		NO_ASPM = 1 << 4,
-		NO_CMOS_RTC = 1 << 5,
+		NO_CMOS_RTC = 1 << 5, /* one without interrupts: no alarms */
 		/* fixed features, 5.2.9 */
 		WBINVD = 1 << 0,
 		NO_POWER_BUTTON = 1 << 4,
 		NO_SLEEP_BUTTON = 1 << 5,
+		HAS_RESET_REGISTER = 1 << 10,
 		HW_REDUCED = 1 << 20,
 	};
-	size_t at = begin_table(o, "FACP", 6);
 
-	put_zeros(o, 109 - HEADER_BYTES); /* fixed hardware: there is none */
 	put16(o,
 		(uint16_t)(NO_VGA | NO_MSI | NO_ASPM | NO_CMOS_RTC |
 			(plan->has_keyboard ? HAS_8042 : 0)));
 	put8(o, 0);
-	put32(o, WBINVD | NO_POWER_BUTTON | NO_SLEEP_BUTTON | HW_REDUCED);
-	put_zeros(o, 131 - 116); /* reset register, Arm flags */
+	put32(o,
+		WBINVD | NO_POWER_BUTTON | NO_SLEEP_BUTTON | HAS_RESET_REGISTER |
+			(plan->pics_only ? 0 : HW_REDUCED));
+}
+
+static gpa_t put_fadt(struct out *o, const struct boot_plan *plan, gpa_t dsdt)
+{
+	enum { RESET_VALUE = 0x06 }; /* a hard reset, by port 0xcf9 */
+	gpa_t facs = plan->pics_only ? put_facs(o) : 0;
+	size_t at = begin_table(o, "FACP", 6);
+
+	if (plan->pics_only)
+		put_fixed_hardware(o, at, facs, dsdt);
+	put_zeros_to(o, at, 109);
+	put_fadt_flags(o, plan);
+	put_register(o, X86_RESET_PORT, 8);
+	put8(o, RESET_VALUE);
+	put_zeros_to(o, at, 131); /* Arm flags */
 	put8(o, 4); /* minor version: 6.4 */
-	put_zeros(o, 140 - 132); /* X_FIRMWARE_CTRL: hardware-reduced needs no FACS */
+	put_zeros_to(o, at, 140);
 	put64(o, dsdt);
-	put_zeros(o, 268 - 148); /* fixed hardware again */
+	if (plan->pics_only) {
+		put_register(o, X86_ACPI_PORT + POWER_PM1_EVENT, 32);
+		put_zeros_to(o, at, 172);
+		put_register(o, X86_ACPI_PORT + POWER_PM1_CONTROL, 16);
+	}
+	put_zeros_to(o, at, 244);
+	put_register(o, X86_ACPI_PORT + POWER_SLEEP_CONTROL, 8);
+	put_register(o, X86_ACPI_PORT + POWER_SLEEP_STATUS, 8);
 	put(o, "HUSK    ", 8); /* hypervisor vendor */
 	assert(o->full || o->n - at == FADT_BYTES);
 	end_table(o, at);
@@ -393,13 +491,13 @@ static gpa_t put_fadt(struct out *o, const struct boot_plan *plan, gpa_t dsdt)
 
 /* Lines and pins are the same, edge and active high up to 15 as on ISA, which needs no
  * overrides; the DSDT says so of those above. */
-static gpa_t put_madt(struct out *o, unsigned n_vcpus)
+static gpa_t put_madt(struct out *o, unsigned n_vcpus, bool pics)
 {
 	enum { LAPIC = 0, IOAPIC = 1, LAPIC_NMI = 4, ENABLED = 1, ALL = 0xff };
 	size_t at = begin_table(o, "APIC", 5);
 
 	put32(o, X86_LAPIC_GPA);
-	put32(o, 0); /* no pair of 8259 */
+	put32(o, pics); /* whether there is a pair of 8259 */
 	for (unsigned i = 0; i < n_vcpus; i++) { /* 5.2.12.2 */
 		put8(o, LAPIC);
 		put8(o, 8);
@@ -450,7 +548,7 @@ int acpi_write(struct guest_mem *mem, const struct boot_plan *plan)
 
 	put_zeros(&o, RSDP_BYTES); /* filled last */
 	fadt = put_fadt(&o, plan, put_dsdt(&o, plan));
-	madt = put_madt(&o, plan->n_vcpus);
+	madt = put_madt(&o, plan->n_vcpus, plan->pics_only);
 	xsdt = begin_table(&o, "XSDT", 1);
 	put64(&o, fadt);
 	put64(&o, madt);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * acpi: the smallest set of ACPI tables (6.4) by which a distribution kernel finds the
- * same machine as the MP table describes: RSDP, XSDT, hardware-reduced FADT, MADT, and
- * a DSDT with the virtio-mmio devices, VMGenID and its event device.
+ * same machine as the MP table describes: RSDP, XSDT, FADT, MADT, and a DSDT with the
+ * virtio-mmio devices, VMGenID and its event device. The machine is hardware-reduced,
+ * unless the plan says that the kernel uses the 8259s: Linux cannot on such a machine.
  */
 #ifndef HUSK_ACPI_H
 #define HUSK_ACPI_H

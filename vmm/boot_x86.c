@@ -145,7 +145,8 @@ static void add_e820(struct boot_params *bp, gpa_t start, gpa_t end, uint32_t ty
 static void fill_e820(struct boot_params *bp, const struct guest_mem *mem)
 {
 	add_e820(bp, 0, X86_EBDA_GPA, E820_RAM);
-	/* MP table, VMGenID and ACPI live here; the rest of it no one misses */
+	/* MP table, VMGenID, ACPI and the BIOS entry live here; no one misses the
+	 * rest */
 	add_e820(bp, X86_EBDA_GPA, X86_HIGH_GPA, E820_RESERVED);
 	add_e820(bp, X86_HIGH_GPA, low_end(mem), E820_RAM);
 	for (unsigned i = 1; i < guest_mem_ranges(mem); i++) {
@@ -234,6 +235,21 @@ static int write_page_tables(struct guest_mem *mem)
 	return 0;
 }
 
+/* Where a kernel that restarts through the BIOS jumps to, in real mode: reboot=b, and
+ * what Linux falls back to where it misses EFI. Any address will do for the code. */
+static int write_bios_entry(struct guest_mem *mem)
+{
+	static const uint8_t code[] = {
+		0xb0, 0xfe, /* mov $0xfe, %al */
+		0xe6, 0x64, /* out %al, $0x64: reset through the i8042 */
+		0xf4, /* hlt */
+		0xeb, 0xfd, /* jmp to it */
+	};
+
+	_Static_assert(X86_BIOS_ENTRY_GPA + sizeof(code) <= X86_HIGH_GPA, "");
+	return guest_write(mem, X86_BIOS_ENTRY_GPA, code, sizeof(code));
+}
+
 static int write_tables(const struct boot_plan *plan, struct guest_mem *mem)
 {
 	int r = mptable_write(mem, plan->n_vcpus);
@@ -243,6 +259,8 @@ static int write_tables(const struct boot_plan *plan, struct guest_mem *mem)
 	if (r == 0)
 		r = guest_write(
 			mem, X86_VMGENID_GPA, plan->vmgenid, sizeof(plan->vmgenid));
+	if (r == 0)
+		r = write_bios_entry(mem);
 	return r;
 }
 

@@ -22,6 +22,9 @@ struct boot_plan {
 	unsigned n_devices;
 	bool has_console; /* a 16550 answers at COM1: ACPI names it and its interrupt */
 	bool has_keyboard; /* the i8042 answers commands and raises IRQ 1: the same */
+	/* The kernel will leave the IOAPIC alone: ACPI describes a PC with 8259s, else
+	 * a hardware-reduced machine, which has none and boots faster. */
+	bool pics_only;
 	uint8_t vmgenid[16];
 };
 

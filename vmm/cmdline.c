@@ -23,9 +23,71 @@ static bool next_word(const char *text, size_t at, size_t *start, size_t *end)
 	return *end > *start;
 }
 
-static bool is_separator(const char *text, size_t start, size_t end)
+/* The word as an argument, as next_arg cuts it: the name ends at the first '=' that is
+ * not the first character, and quotes around the word or the value are dropped. */
+static struct cmdline_arg parse_word(const char *word, size_t n)
 {
-	return end - start == 2 && memcmp(text + start, "--", 2) == 0;
+	struct cmdline_arg a = { .name = word, .name_len = n };
+	bool quoted = word[0] == '"', value_quoted;
+	const char *equals;
+
+	if (quoted) {
+		a.name++;
+		a.name_len -= n > 1 && word[n - 1] == '"' ? 2 : 1;
+	}
+	equals = a.name_len > 1 ? memchr(a.name + 1, '=', a.name_len - 1) : NULL;
+	if (!equals)
+		return a;
+	a.value = equals + 1;
+	a.value_len = a.name_len - (size_t)(a.value - a.name);
+	a.name_len = (size_t)(equals - a.name);
+	value_quoted = a.value_len > 0 && a.value[0] == '"';
+	if (value_quoted) {
+		a.value++;
+		a.value_len--;
+		if (a.value_len > 0 && a.value[a.value_len - 1] == '"')
+			a.value_len--;
+	}
+	return a;
+}
+
+static bool is_separator(const struct cmdline_arg *a)
+{
+	return !a->value && a->name_len == 2 && memcmp(a->name, "--", 2) == 0;
+}
+
+bool cmdline_next(const struct cmdline *c, size_t *at, struct cmdline_arg *out)
+{
+	size_t start, end;
+
+	if (!next_word(c->text, *at, &start, &end))
+		return false;
+	*out = parse_word(c->text + start, end - start);
+	if (is_separator(out))
+		return false;
+	*at = end;
+	return true;
+}
+
+static char as_dash(char c)
+{
+	return c == '_' ? '-' : c;
+}
+
+bool cmdline_arg_is(const struct cmdline_arg *a, const char *name)
+{
+	size_t i = 0;
+
+	while (i < a->name_len && name[i] != '\0' &&
+		as_dash(a->name[i]) == as_dash(name[i]))
+		i++;
+	return i == a->name_len && name[i] == '\0';
+}
+
+bool cmdline_value_is(const struct cmdline_arg *a, const char *value)
+{
+	return a->value && a->value_len == strlen(value) &&
+		memcmp(a->value, value, a->value_len) == 0;
 }
 
 /* Names the first character that is not printable ASCII. */
@@ -43,7 +105,8 @@ static int check_printable(const char *text, const char *what, struct err *e)
 int cmdline_init(struct cmdline *c, const char *args, struct err *e)
 {
 	size_t n = strnlen(args, X86_CMDLINE_MAX);
-	size_t at = 0, start, end;
+	struct cmdline_arg arg;
+	size_t at = 0;
 	int r;
 
 	if (n >= X86_CMDLINE_MAX)
@@ -55,9 +118,8 @@ int cmdline_init(struct cmdline *c, const char *args, struct err *e)
 	memcpy(c->text, args, n + 1);
 	c->len = n;
 	c->insert = 0;
-	while (next_word(c->text, at, &start, &end) &&
-		!is_separator(c->text, start, end))
-		c->insert = at = end;
+	while (cmdline_next(c, &at, &arg))
+		c->insert = at;
 	return 0;
 }
 
@@ -93,19 +155,4 @@ int cmdline_add(struct cmdline *c, struct err *e, const char *fmt, ...)
 	if (after)
 		*to = ' ';
 	return 0;
-}
-
-bool cmdline_has(const struct cmdline *c, const char *word)
-{
-	size_t n = strlen(word), at = 0, start, end;
-	bool is_prefix = n > 0 && (word[n - 1] == '=' || word[n - 1] == ',');
-
-	while (next_word(c->text, at, &start, &end) &&
-		!is_separator(c->text, start, end)) {
-		if (end - start >= n && memcmp(c->text + start, word, n) == 0 &&
-			(is_prefix || end - start == n))
-			return true;
-		at = end;
-	}
-	return false;
 }

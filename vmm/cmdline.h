@@ -24,9 +24,22 @@ MUST_CHECK int cmdline_init(struct cmdline *c, const char *args, struct err *e);
 MUST_CHECK int cmdline_add(struct cmdline *c, struct err *e, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
-/* Whether a word equals `word`, or starts with it when it ends in '=' or ','. Words
- * after
- * "--" are the init's and do not count. */
-bool cmdline_has(const struct cmdline *c, const char *word);
+/* One argument. The parts lie in the command line; no NUL ends them. */
+struct cmdline_arg {
+	const char *name;
+	size_t name_len;
+	const char *value; /* after the '=', or NULL where there is none */
+	size_t value_len;
+};
+
+/* The argument at or after *at, which begins as 0 and is moved behind it. Cut and freed
+ * of its quotes as the kernel does it. False at the end, which "--" is too: what comes
+ * after it is the init's. */
+bool cmdline_next(const struct cmdline *c, size_t *at, struct cmdline_arg *out);
+
+/* Whether that is its name; '-' and '_' are the same there, as in the kernel. */
+bool cmdline_arg_is(const struct cmdline_arg *a, const char *name);
+/* Whether it has exactly that value. */
+bool cmdline_value_is(const struct cmdline_arg *a, const char *value);
 
 #endif

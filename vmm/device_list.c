@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/device_list.h"
 
+#include "vmm/no_uart.h"
+
 static void on_reset(void *self)
 {
 	const struct device_list *d = self;
 
-	d->reset(d->self);
+	d->end(d->self, "reset through the i8042");
 }
 
 static void on_key(void *self)
@@ -15,20 +17,39 @@ static void on_key(void *self)
 	kvm_pulse_irq(d->kvm, X86_KEYBOARD_GSI);
 }
 
+static int add_power(struct device_list *d, struct err *e)
+{
+	int r = bus_add(&d->ports, X86_PORT_A, 1, power_port_a_bus_ops(), &d->power, e);
+
+	if (r == 0)
+		r = bus_add(&d->ports, X86_ACPI_PORT, POWER_ACPI_PORTS,
+			power_acpi_bus_ops(), &d->power, e);
+	if (r == 0)
+		r = bus_add(&d->ports, X86_RESET_PORT, 1, power_reset_bus_ops(),
+			&d->power, e);
+	return r;
+}
+
 int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *kvm,
-	struct guest_mem *mem, struct loop *loop, void (*reset)(void *self), void *self,
-	struct err *e)
+	struct guest_mem *mem, struct loop *loop,
+	void (*end)(void *self, const char *how), void *self, struct err *e)
 {
 	const struct i8042_host host = { on_reset, on_key, d };
+	int r;
 
 	*d = (struct device_list){
-		.kvm = kvm, .mem = mem, .loop = loop, .reset = reset, .self = self
+		.kvm = kvm, .mem = mem, .loop = loop, .end = end, .self = self
 	};
 	bus_init(&d->ports, lock);
 	bus_init(&d->mmio, lock);
 	i8042_init(&d->i8042, &host);
-	return bus_add(
+	power_init(&d->power, end, self);
+	r = bus_add(
 		&d->ports, X86_I8042_PORT, I8042_PORTS, i8042_bus_ops(), &d->i8042, e);
+	if (r == 0)
+		r = bus_add(
+			&d->ports, X86_RTC_PORT, RTC_PORTS, rtc_bus_ops(), &d->rtc, e);
+	return r < 0 ? r : add_power(d, e);
 }
 
 void device_list_fini(struct device_list *d)
@@ -60,6 +81,18 @@ int device_list_add_serial(struct device_list *d, int in_fd, int out_fd, struct 
 			d->serial, e);
 	if (r == 0)
 		r = kvm_add_irqfd(d->kvm, serial_irq_fd(d->serial), X86_COM1_GSI, e);
+	return r;
+}
+
+int device_list_add_no_uarts(struct device_list *d, struct err *e)
+{
+	static const uint16_t base[] = { X86_COM1_PORT, X86_COM2_PORT, X86_COM3_PORT,
+		X86_COM4_PORT };
+	int r = 0;
+
+	for (unsigned i = d->serial ? 1 : 0; r == 0 && i < ARRAY_LEN(base); i++)
+		r = bus_add(&d->ports, base[i] + NO_UART_LSR, NO_UART_PORTS,
+			no_uart_bus_ops(), NULL, e);
 	return r;
 }
 

@@ -13,6 +13,8 @@
 #include "vmm/core/bus.h"
 #include "vmm/core/kvm.h"
 #include "vmm/i8042.h"
+#include "vmm/power.h"
+#include "vmm/rtc.h"
 #include "vmm/serial.h"
 #include "vmm/x86.h"
 
@@ -23,9 +25,12 @@ struct device_list {
 	struct kvm *kvm; /* borrowed, as are the next two */
 	struct guest_mem *mem;
 	struct loop *loop;
-	void (*reset)(void *self); /* the guest asks for a reset */
+	/* The guest resets or powers off the machine; how: in words, for the log. */
+	void (*end)(void *self, const char *how);
 	void *self;
 	struct i8042 i8042;
+	struct power power;
+	struct rtc rtc;
 	struct boot_timer boot_timer;
 	struct serial *serial; /* or NULL */
 	unsigned n_virtio;
@@ -33,17 +38,23 @@ struct device_list {
 	struct boot_device place[VIRTIO_DEVICES_MAX]; /* of virtio[i] */
 };
 
-/* What every machine has: an i8042, whose reset command calls `reset`. */
+/* What every machine has: an i8042, a clock, and the other ports by which a guest can
+ * reset or power off the machine. That calls `end` on a vCPU's thread, with the device
+ * lock held. */
 MUST_CHECK int device_list_init(struct device_list *d, pthread_mutex_t *lock,
 	struct kvm *kvm, struct guest_mem *mem, struct loop *loop,
-	void (*reset)(void *self), void *self, struct err *e);
+	void (*end)(void *self, const char *how), void *self, struct err *e);
 /* Destroys all devices. A zeroed list is fine. */
 void device_list_fini(struct device_list *d);
 
 MUST_CHECK int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
 	uint64_t started_us, struct err *e);
+/* The UART at COM1. */
 MUST_CHECK int device_list_add_serial(
 	struct device_list *d, int in_fd, int out_fd, struct err *e);
+/* After device_list_add_serial, if that is called at all: serial ports without a UART
+ * read such that a driver which does not look for one is not held up. */
+MUST_CHECK int device_list_add_no_uarts(struct device_list *d, struct err *e);
 
 /* Places a virtio device at the next page and interrupt line; takes it over, also on
  * failure. */

@@ -12,6 +12,7 @@
 #include "vmm/boot_x86.h"
 #include "vmm/cmdline.h"
 #include "vmm/cpuid_x86.h"
+#include "vmm/kernel_args.h"
 #include "vmm/landlock.h"
 #include "vmm/machine_parts.h"
 
@@ -35,9 +36,10 @@ static void on_vcpu_ended(void *self, enum vcpu_end how, const char *text)
 	machine_end(self, how == VCPU_END_RESET ? 0 : 1, text);
 }
 
-static void on_guest_reset(void *self)
+/* Resets and power-offs alike: the guest has finished. */
+static void on_guest_end(void *self, const char *how)
 {
-	machine_end(self, 0, "reset through the i8042");
+	machine_end(self, 0, how);
 }
 
 static int start_memory(struct machine *m, struct err *e)
@@ -126,23 +128,19 @@ static int start_serial(struct machine *m, struct err *e)
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
 }
 
-static bool wants_console(const struct cmdline *c)
-{
-	return cmdline_has(c, "console=ttyS0") || cmdline_has(c, "console=ttyS0,") ||
-		cmdline_has(c, "earlyprintk=") || cmdline_has(c, "earlycon=");
-}
-
-static int start_devices(
-	struct machine *m, const struct cmdline *c, uint64_t started_us, struct err *e)
+static int start_devices(struct machine *m, const struct kernel_args *args,
+	uint64_t started_us, struct err *e)
 {
 	struct device_list *d = &m->devices;
 	int r = device_list_init(
-		d, m->env.lock, &m->kvm, m->mem, m->env.loop, on_guest_reset, m, e);
+		d, m->env.lock, &m->kvm, m->mem, m->env.loop, on_guest_end, m, e);
 
 	if (r == 0 && m->env.boot_timer)
 		r = device_list_add_boot_timer(d, m->env.phases, started_us, e);
-	if (r == 0 && (m->has_serial || wants_console(c)))
+	if (r == 0 && (m->has_serial || !args->no_com1))
 		r = start_serial(m, e);
+	if (r == 0)
+		r = device_list_add_no_uarts(d, e);
 	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)
@@ -176,7 +174,7 @@ static int finish_cmdline(const struct machine *m, struct cmdline *c, struct err
 }
 
 static int start_kernel(struct machine *m, const struct cmdline *c,
-	struct x86_entry *entry, struct err *e)
+	const struct kernel_args *args, struct x86_entry *entry, struct err *e)
 {
 	struct boot_plan plan = {
 		.kernel_fd = m->kernel_fd,
@@ -190,6 +188,7 @@ static int start_kernel(struct machine *m, const struct cmdline *c,
 		.n_devices = m->devices.n_virtio,
 		.has_console = m->devices.serial != NULL,
 		.has_keyboard = true,
+		.pics_only = args->no_ioapic,
 	};
 	int r;
 
@@ -265,6 +264,7 @@ static int start(struct machine *m, struct err *e)
 {
 	const struct cpu_template *template = template_of(m);
 	uint64_t started_us = clock_us();
+	struct kernel_args args;
 	struct x86_entry entry;
 	struct cmdline c;
 	int r;
@@ -276,18 +276,20 @@ static int start(struct machine *m, struct err *e)
 			e, "share_kernel_pages and huge_pages 2M exclude each other");
 	r = cmdline_init(
 		&c, m->boot.boot_args ? m->boot.boot_args : BOOT_ARGS_DEFAULT, e);
-	if (r == 0)
-		r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
+	if (r < 0)
+		return r;
+	args = kernel_args_read(&c);
+	r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)
-		r = start_devices(m, &c, started_us, e);
+		r = start_devices(m, &args, started_us, e);
 	if (r == 0)
 		r = finish_cmdline(m, &c, e);
 	if (r == 0)
-		r = start_kernel(m, &c, &entry, e);
+		r = start_kernel(m, &c, &args, &entry, e);
 	if (r == 0)
 		r = create_vcpus(m, &entry, e);
 	if (r == 0)

@@ -3,7 +3,8 @@
  * x86: the guest's physical address map and interrupt lines, in one place.
  *
  *   0x00000000  boot structures, see below
- *   0x0009fc00  EBDA: MP table; reserved up to 1 MiB, ACPI tables at 0xe0000
+ *   0x0009fc00  EBDA: MP table; reserved up to 1 MiB, ACPI tables at 0xe0000,
+ *              BIOS entry at 0xffff0
  *   0x00100000  kernel where it wants to be; initrd below the end of low memory
  *   0xc0000000  hole: boot timer, virtio-mmio pages, IOAPIC, local APICs
  *  0x100000000  the rest of memory
@@ -27,7 +28,8 @@
 #define X86_MPTABLE_GPA X86_EBDA_GPA
 #define X86_VMGENID_GPA ((gpa_t)0xdf000) /* 16 bytes */
 #define X86_ACPI_GPA ((gpa_t)0xe0000) /* RSDP, then the other tables */
-#define X86_ACPI_END ((gpa_t)0x100000)
+#define X86_BIOS_ENTRY_GPA ((gpa_t)0xffff0) /* f000:fff0, where real mode restarts */
+#define X86_ACPI_END X86_BIOS_ENTRY_GPA
 #define X86_HIGH_GPA ((gpa_t)0x100000) /* 1 MiB */
 
 #define X86_HOLE_GPA ((gpa_t)0xc0000000)
@@ -41,8 +43,17 @@
 enum {
 	X86_VCPUS_MAX = 32,
 	X86_COM1_PORT = 0x3f8,
-	X86_I8042_PORT = 0x60, /* data 0x60, command and status 0x64 */
+	X86_COM2_PORT = 0x2f8, /* never has a UART, as the next two */
+	X86_COM3_PORT = 0x3e8,
+	X86_COM4_PORT = 0x2e8,
+	X86_I8042_PORT = 0x60, /* data 0x60, command and status 0x64; 0x61 is KVM's */
+	X86_RTC_PORT = 0x70,
+	X86_PORT_A = 0x92,
+	X86_ACPI_PORT = 0x600,
+	X86_RESET_PORT = 0xcf9, /* within PCI's ports, of which there are no others */
 	X86_KEYBOARD_GSI = 1,
+	X86_SCI_GSI =
+		3, /* ACPI's own interrupt, where it must name one: never raised */
 	X86_COM1_GSI = 4,
 	X86_VMGENID_GSI = 5,
 	X86_DEVICE_GSI_FIRST = 6, /* virtio devices: one each */

@@ -10,9 +10,10 @@
 #include "virtio/devices.h"
 #include "vmm/machine_parts.h"
 
-static void on_reset(void *self)
+static void on_end(void *self, const char *how)
 {
 	(void)self;
+	(void)how;
 }
 
 void fake_machine_add_nic(struct machine *m, const char *id)
@@ -59,7 +60,7 @@ static void build_devices(struct machine *m)
 
 	cr_assert_eq(guest_mem_create(&range, 1, GUEST_PAGES_NONE, &m->mem, &e), 0);
 	cr_assert_eq(device_list_init(d, m->env.lock, &m->kvm, m->mem, m->env.loop,
-			     on_reset, NULL, &e),
+			     on_end, NULL, &e),
 		0);
 	for (unsigned i = 0; i < m->n_drives; i++) {
 		struct drive *drive = &m->drive[i];

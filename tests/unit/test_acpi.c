@@ -134,11 +134,62 @@ Test(acpi, the_fadt_is_hardware_reduced)
 	p = fadt();
 	cr_assert_eq(p[8], 6);
 	cr_assert_eq(le(p + 4, 4), 276);
-	cr_assert_eq(le(p + 112, 4), 1u << 20 | 1 << 5 | 1 << 4 | 1);
+	cr_assert_eq(le(p + 112, 4), 1u << 20 | 1 << 10 | 1 << 5 | 1 << 4 | 1);
+	for (unsigned i = 36; i < 109; i++)
+		cr_assert_eq(p[i], 0, "no fixed hardware");
+	for (unsigned i = 148; i < 244; i++)
+		cr_assert_eq(p[i], 0, "no fixed hardware");
 	cr_assert_eq(le(p + 109, 2), 0x3c, "no 8042, VGA, MSI, ASPM, RTC");
 	plan.has_keyboard = true;
 	write_tables(&plan);
 	cr_assert_eq(le(fadt() + 109, 2), 0x3e);
+}
+
+/* A register of that width at a port. */
+static void expect_register(const uint8_t *p, uint8_t bits, uint16_t port)
+{
+	const uint8_t head[] = { 1, bits, 0, bits == 8 ? 1 : 2 };
+
+	cr_assert_arr_eq(p, head, sizeof(head));
+	cr_assert_eq(le(p + 4, 8), port);
+}
+
+Test(acpi, names_how_to_reset_and_to_power_off)
+{
+	struct boot_plan plan = plan_of(1);
+
+	write_tables(&plan);
+	expect_register(fadt() + 116, 8, 0xcf9);
+	cr_assert_eq(fadt()[128], 0x06);
+	expect_register(fadt() + 244, 8, 0x606);
+	expect_register(fadt() + 256, 8, 0x607);
+	cr_assert_eq(dsdt_count("\x08_S5_\x12\x47\x00\x02\x0a\x05\x0a\x05", 13), 1);
+}
+
+Test(acpi, has_fixed_hardware_and_8259s_where_the_ioapic_is_not_used)
+{
+	struct boot_plan plan = plan_of(2);
+	const uint8_t *p, *facs;
+
+	plan.pics_only = true;
+	write_tables(&plan);
+	p = fadt();
+	cr_assert_eq(le(p + 112, 4), 1u << 10 | 1 << 5 | 1 << 4 | 1, "not reduced");
+	cr_assert_eq(le(p + 46, 2), 3, "an interrupt that no device has");
+	cr_assert_eq(le(p + 40, 4), le(p + 140, 8));
+	cr_assert_eq(le(p + 56, 4), 0x600);
+	cr_assert_eq(le(p + 64, 4), 0x604);
+	cr_assert(p[88] == 4 && p[89] == 2);
+	cr_assert(le(p + 96, 2) > 100 && le(p + 98, 2) > 1000, "no C2 and C3");
+	expect_register(p + 148, 32, 0x600);
+	expect_register(p + 172, 16, 0x604);
+	expect_register(p + 116, 8, 0xcf9);
+	cr_assert_eq(le(p + 36, 4) % 64, 0);
+	facs = room + (le(p + 36, 4) - X86_ACPI_GPA);
+	cr_assert_arr_eq(facs, "FACS", 4);
+	cr_assert_eq(le(facs + 4, 4), 64);
+	cr_assert_eq(facs[32], 2);
+	cr_assert_eq(le(madt() + 40, 4), 1, "PCAT_COMPAT");
 }
 
 Test(acpi, the_madt_has_each_vcpu_the_ioapic_and_nmi)
@@ -223,6 +274,9 @@ Test(acpi, holds_a_device_on_every_line)
 	plan.devices = all;
 	plan.n_devices = ARRAY_LEN(all);
 	plan.has_console = plan.has_keyboard = true;
+	write_tables(&plan);
+	cr_assert_eq(dsdt_count("_HID\x0dLNRO0005", 14), ARRAY_LEN(all));
+	plan.pics_only = true;
 	write_tables(&plan);
 	cr_assert_eq(dsdt_count("_HID\x0dLNRO0005", 14), ARRAY_LEN(all));
 }

@@ -231,6 +231,17 @@ Test(boot, refuses_a_kernel_above_the_hole)
 	refused(&plan, 8 * GIB, "kernel '/kernel': reaches to 0x100001000");
 }
 
+Test(boot, a_restart_through_the_bios_resets_through_the_i8042)
+{
+	static const uint8_t code[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd };
+	struct boot_plan plan = elf_plan(MIB);
+	uint8_t got[sizeof(code)];
+
+	loads(&plan, 128 * MIB);
+	cr_assert_eq(guest_read(mem, 0xffff0, got, sizeof(got)), 0);
+	cr_assert_arr_eq(got, code, sizeof(code));
+}
+
 Test(boot, the_generation_id_lies_where_acpi_says)
 {
 	struct boot_plan plan = elf_plan(MIB);

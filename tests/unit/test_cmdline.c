@@ -162,21 +162,70 @@ Test(cmdline, refuses_to_add_what_is_not_one_word)
 	add("root=\"a b\"");
 }
 
-Test(cmdline, has_finds_whole_words_and_prefixes)
+static void expect_arg(const struct cmdline_arg *a, const char *name, const char *value)
 {
-	starts("console=ttyS0 quiet ro_x -- rw console=tty1");
-	cr_assert(cmdline_has(&c, "console="));
-	cr_assert(cmdline_has(&c, "console=ttyS0"));
-	cr_assert(cmdline_has(&c, "quiet"));
-	cr_assert(!cmdline_has(&c, "ro"));
-	cr_assert(!cmdline_has(&c, "console"));
-	cr_assert(!cmdline_has(&c, "console=tty"));
-	cr_assert(!cmdline_has(&c, "rw"));
-	cr_assert(!cmdline_has(&c, "console=tty1"));
-	cr_assert(!cmdline_has(&c, "--"));
-	cr_assert(!cmdline_has(&c, "console=ttyS0,"));
-	add("rw");
-	cr_assert(cmdline_has(&c, "rw"));
-	add("console=ttyS0,115200");
-	cr_assert(cmdline_has(&c, "console=ttyS0,"));
+	cr_expect_eq(a->name_len, strlen(name), "%s", name);
+	cr_expect_arr_eq(a->name, name, a->name_len, "%s", name);
+	cr_assert_eq(a->value == NULL, value == NULL, "%s", name);
+	if (value) {
+		cr_expect_eq(a->value_len, strlen(value), "%s", name);
+		cr_expect_arr_eq(a->value, value, a->value_len, "%s", name);
+	}
+}
+
+/* The expected values are what next_arg of the kernel's lib/cmdline.c makes of it. */
+Test(cmdline, cuts_arguments_as_the_kernel_does)
+{
+	static const struct {
+		const char *name, *value;
+	} want[] = { { "quiet", NULL }, { "a", "b=c" }, { "empty", "" }, { "q", "x y" },
+		{ "w", "x y" }, { "bare words", NULL }, { "=x", NULL },
+		{ "a", "b\"c d\"e" }, { "", NULL }, { "q", "" },
+		{ "open", "to the end" } };
+	struct cmdline_arg a;
+	size_t at = 0, n = 0;
+
+	starts(" quiet  a=b=c empty= q=\"x y\" \"w=x y\" \"bare words\" =x "
+	       "a=b\"c d\"e \"\" q=\"\" open=\"to the end");
+	while (cmdline_next(&c, &at, &a)) {
+		cr_assert_lt(n, ARRAY_LEN(want));
+		expect_arg(&a, want[n].name, want[n].value);
+		n++;
+	}
+	cr_assert_eq(n, ARRAY_LEN(want));
+}
+
+Test(cmdline, arguments_end_where_the_inits_begin)
+{
+	static const char *const line[] = { "quiet -- rw", "quiet \"--\" rw",
+		"quiet --", "quiet" };
+
+	for (size_t i = 0; i < ARRAY_LEN(line); i++) {
+		struct cmdline_arg a;
+		size_t at = 0;
+
+		starts(line[i]);
+		cr_assert(cmdline_next(&c, &at, &a));
+		expect_arg(&a, "quiet", NULL);
+		cr_assert(!cmdline_next(&c, &at, &a), "%s", line[i]);
+	}
+	starts("quiet \"--\" rw");
+	add("ro");
+	expect("quiet ro \"--\" rw");
+}
+
+Test(cmdline, names_are_whole_and_dashes_are_underscores)
+{
+	struct cmdline_arg a;
+	size_t at = 0;
+
+	starts("8250.nr_uarts=0");
+	cr_assert(cmdline_next(&c, &at, &a));
+	cr_assert(cmdline_arg_is(&a, "8250.nr_uarts"));
+	cr_assert(cmdline_arg_is(&a, "8250.nr-uarts"));
+	cr_assert(!cmdline_arg_is(&a, "8250.nr_uart"));
+	cr_assert(!cmdline_arg_is(&a, "8250.nr_uarts2"));
+	cr_assert(!cmdline_arg_is(&a, ""));
+	cr_assert(cmdline_value_is(&a, "0"));
+	cr_assert(!cmdline_value_is(&a, "00") && !cmdline_value_is(&a, ""));
 }

@@ -30,8 +30,8 @@ MUST_CHECK int kvm_open(
 
 /* Creates the VM with its interrupt controllers (8259s with all lines masked, IOAPIC,
  * local APICs) and its timer (8254 with port 0x61). scratch: four pages of the guest's
- * address space with neither memory nor a device, where KVM keeps what Intel's real mode
- * needs. */
+ * address space with neither memory nor a device, where KVM keeps what Intel's real
+ * mode needs. */
 MUST_CHECK int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e);
 
 /* Accepts a kvm that was never opened (all -1) or is half set up. */
