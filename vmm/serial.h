@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * serial: a 16550A UART at COM1 (National PC16550D data sheet), for guests that ask for
- * a console. Registers are served on vCPU threads, input and output on the loop; all
- * with the device lock held. Output never waits: what the host does not take is dropped
- * and counted, and input is not read while the guest leaves it unread.
+ * serial: a 16550A UART at COM1 (National PC16550D data sheet), which every guest has
+ * but those that say they have no use for it (kernel_args.h). Registers are served on
+ * vCPU threads, input and output on the loop; all with the device lock held. Output
+ * never waits: what the host does not take is dropped and counted, and input is not
+ * read while the guest leaves it unread.
  */
 #ifndef HUSK_SERIAL_H
 #define HUSK_SERIAL_H
