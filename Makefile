@@ -211,8 +211,9 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 .PHONY: format install clean help
 format: ## format the sources
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
-install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install all three: DESTDIR and PREFIX
+install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install the programs and their man pages: DESTDIR and PREFIX
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/bench
 help: ## list the targets
