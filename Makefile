@@ -182,7 +182,7 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
+check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
 	$(Q)tests/check
 
@@ -208,12 +208,25 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 	$(Q)benchmarks/jail
 
 # --- the rest ---
-.PHONY: format install clean help
+.PHONY: format install deb clean help
 format: ## format the sources
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
-install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install the programs and their man pages: DESTDIR and PREFIX
+programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
+docs := README.md SECURITY.md CHANGELOG.md resources/contract.md resources/openapi.yaml
+docdir = $(DESTDIR)$(PREFIX)/share/doc/husk
+install: $(programs) ## install programs, man pages, documents and a systemd unit: DESTDIR and PREFIX
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1
+	install -D -m 644 -t $(docdir) $(docs)
+	install -m 644 jailer/README.md $(docdir)/jailer.md
+	install -m 644 resources/seccomp/README.md $(docdir)/seccomp.md
+	install -m 644 resources/seccomp/default.json $(docdir)/seccomp-default.json
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system resources/systemd/husk@.service
+	sed -i 's,/usr/bin/husk,$(PREFIX)/bin/husk,g' $(DESTDIR)$(PREFIX)/lib/systemd/system/husk@.service
+deb: $(programs) ## a Debian package of the same: build/husk_VERSION_amd64.deb
+	$(Q)rm -rf build/deb/root build/husk_*.deb
+	$(Q)$(MAKE) -s install DESTDIR=build/deb/root PREFIX=/usr
+	$(Q)resources/deb/build build/deb/root build
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/bench
 help: ## list the targets

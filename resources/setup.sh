@@ -13,7 +13,7 @@ packages=(
 	qemu-system-x86
 	# tests and lint
 	libcriterion-dev libyaml-dev clang clang-format clang-tidy cppcheck shellcheck curl
-	binutils file python3-minimal mandoc
+	binutils file python3-minimal mandoc mmdebstrap
 )
 
 missing=()
