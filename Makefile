@@ -208,7 +208,9 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 	$(Q)benchmarks/jail
 
 # --- the rest ---
-.PHONY: format install deb clean help
+.PHONY: format figures install deb clean help
+figures: ## draw resources/figures/*.svg anew; needs graphviz, which set-up does not install
+	$(Q)for f in resources/figures/*.dot; do dot -Tsvg "$$f" -o "$${f%.dot}.svg" || exit 1; done
 format: ## format the sources
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
