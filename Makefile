@@ -216,7 +216,7 @@ format: ## format the sources
 programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
 docs := README.md SECURITY.md CHANGELOG.md resources/contract.md resources/openapi.yaml
 docdir = $(DESTDIR)$(PREFIX)/share/doc/husk
-install: $(programs) ## install programs, man pages, documents and a systemd unit: DESTDIR and PREFIX
+install: $(programs) ## install it all: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes for links named so
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1
 	install -D -m 644 -t $(docdir) $(docs)
@@ -225,6 +225,7 @@ install: $(programs) ## install programs, man pages, documents and a systemd uni
 	install -m 644 resources/seccomp/default.json $(docdir)/seccomp-default.json
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system resources/systemd/husk@.service
 	sed -i 's,/usr/bin/husk,$(PREFIX)/bin/husk,g' $(DESTDIR)$(PREFIX)/lib/systemd/system/husk@.service
+	$(if $(filter yes,$(FIRECRACKER_NAMES)),cd $(DESTDIR)$(PREFIX)/bin && ln -f husk firecracker && ln -f husk-jailer jailer)
 deb: $(programs) ## a Debian package of the same: build/husk_VERSION_amd64.deb
 	$(Q)rm -rf build/deb/root build/husk_*.deb
 	$(Q)$(MAKE) -s install DESTDIR=build/deb/root PREFIX=/usr
