@@ -194,7 +194,7 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
+check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
 	$(Q)tests/check $(ONLY)
 
@@ -224,14 +224,29 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 	$(Q)benchmarks/jail
 
 # --- the rest ---
-.PHONY: format install clean help
+.PHONY: format figures install deb clean help
+figures: ## draw resources/figures/*.svg anew; needs graphviz, which set-up does not install
+	$(Q)for f in resources/figures/*.dot; do dot -Tsvg "$$f" -o "$${f%.dot}.svg" || exit 1; done
 format: | build/.setup ## format the sources
 	$(Q)tests/lint/files '*.c' '*.h' | xargs clang-format -i
+programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
+docs := README.md SECURITY.md CHANGELOG.md resources/contract.md resources/openapi.yaml
+docdir = $(DESTDIR)$(PREFIX)/share/doc/husk
 # Hard links, since the jailer follows symbolic ones to the name behind them.
-install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes
+install: $(programs) ## install it all: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes for links named so
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
-	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk $(DESTDIR)$(PREFIX)/bin/firecracker)
-	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk-jailer $(DESTDIR)$(PREFIX)/bin/jailer)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1
+	install -D -m 644 -t $(docdir) $(docs)
+	install -m 644 jailer/README.md $(docdir)/jailer.md
+	install -m 644 resources/seccomp/README.md $(docdir)/seccomp.md
+	install -m 644 resources/seccomp/default.json $(docdir)/seccomp-default.json
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system resources/systemd/husk@.service
+	sed -i 's,/usr/bin/husk,$(PREFIX)/bin/husk,g' $(DESTDIR)$(PREFIX)/lib/systemd/system/husk@.service
+	$(if $(filter yes,$(FIRECRACKER_NAMES)),cd $(DESTDIR)$(PREFIX)/bin && ln -f husk firecracker && ln -f husk-jailer jailer)
+deb: $(programs) ## a Debian package of the same: build/husk_VERSION_amd64.deb
+	$(Q)rm -rf build/deb/root build/husk_*.deb
+	$(Q)$(MAKE) -s install DESTDIR=build/deb/root PREFIX=/usr
+	$(Q)resources/deb/build build/deb/root build
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/fuzz build/bench
 help: ## list the targets
