@@ -387,6 +387,7 @@ static void print_version(void)
 		printf("husk v%s\n", HUSK_VERSION);
 	else
 		printf("Firecracker v%s API\n", HUSK_VERSION);
+	printf("husk release %s\n", HUSK_RELEASE);
 }
 
 /* The status to exit with, when everything is cleaned up; or the end, by the signal
