@@ -146,7 +146,8 @@ tests_core := test_bus test_guest_mem test_snap
 tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async \
 	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
 	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
-	test_vsock_end test_vsock_last test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
+	test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time \
+	fuzz_blk fuzz_net fuzz_vsock
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_filter test_i8042 test_kernel_hostile test_kernel_image test_machine_net \
 	test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
