@@ -5,7 +5,6 @@
  */
 #include <assert.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 #include "virtio/devices.h"
@@ -242,18 +241,29 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 	return r;
 }
 
-/* Starts the threads, and lets none run the guest before each has its filter, this one
- * too: they share their memory. There is no way back from that, so it comes last. */
+/* Starts the threads and waits until each has its filter. */
+static int start_threads(struct machine *m, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_start(m->vcpu[i - 1], e);
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_wait_ready(m->vcpu[i - 1], e);
+	return r;
+}
+
+/* No vCPU runs the guest before every thread has its filter, this one too, because
+ * threads share their memory. This thread's filter comes after all that can fail: with
+ * it no other start would be possible. */
 static int start_vcpus(struct machine *m, struct err *e)
 {
 	int r = 0;
 
 	if (m->env.filters && m->env.opens_no_files)
 		r = landlock_forbid_files(e); /* threads inherit it */
-	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--) {
-		vcpu_hold(m->vcpu[i - 1]);
-		r = vcpu_start(m->vcpu[i - 1], e);
-	}
+	if (r == 0)
+		r = start_threads(m, e);
 	if (r == 0)
 		r = filter_install(m->env.filters, FILTER_VMM, e);
 	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
@@ -297,7 +307,6 @@ static int start(struct machine *m, struct err *e)
 
 int machine_start(struct machine *m, struct err *e)
 {
-	eventfd_t n;
 	int r;
 
 	assert(m->state == MACHINE_NOT_STARTED);
@@ -307,11 +316,7 @@ int machine_start(struct machine *m, struct err *e)
 		m->state = MACHINE_RUNNING;
 		return 0;
 	}
-	machine_unbuild(m);
+	machine_unbuild(m); /* no vCPU has run: none has ended either */
 	phase_forget_from(m->env.phases, PHASE_CONFIGURED);
-	/* a vCPU that ran may have ended: that is not the end of the next start's */
-	m->has_ended = false;
-	m->exit_status = 0;
-	(void)eventfd_read(m->end.fd, &n); /* empty when none has */
 	return r;
 }

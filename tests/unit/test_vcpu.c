@@ -144,6 +144,7 @@ static void run(const void *code, size_t n)
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_SET_SREGS, &s), 0);
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_SET_REGS, &regs), 0);
 	cr_assert_eq(vcpu_start(vcpu, &e), 0, "%s", e.text);
+	vcpu_resume(vcpu);
 }
 #define RUN(code) run(code, sizeof(code))
 
@@ -248,6 +249,21 @@ Test(vcpu, says_when_it_does_not_pause_in_time)
 	pthread_mutex_unlock(&lock);
 	cr_expect_eq(vcpu_wait_paused(vcpu, clock_us() + WAIT_MS * 1000), 0);
 	cr_expect_eq(load(&gauge.wrong), 0);
+}
+
+Test(vcpu, waits_for_its_first_order_before_it_runs)
+{
+	const struct vcpu_env env = {
+		.ports = &ports, .mmio = &mmio, .phases = &phases, .ended = on_ended
+	};
+
+	cr_assert_eq(vcpu_create(&kvm, 0, &env, &vcpu, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_start(vcpu, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_wait_ready(vcpu, &e), 0, "%s", e.text);
+	cr_expect_eq(phase_us(&phases, PHASE_FIRST_RUN), 0);
+	vcpu_stop(vcpu);
+	cr_expect_eq(phase_us(&phases, PHASE_FIRST_RUN), 0);
+	cr_expect_eq(load(&n_ended), 0);
 }
 
 Test(vcpu, is_paused_from_its_first_instruction_on)
