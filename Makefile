@@ -150,7 +150,7 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk te
 tests_vmm := test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template \
 	test_cpuid test_filter test_i8042 test_kernel_hostile test_kernel_image test_kernel_pvh \
 	test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable \
-	test_notify test_serial test_signals test_start_filters test_vcpu test_vcpu_exits fuzz_filter \
+	test_notify test_serial test_signals test_start_order test_vcpu test_vcpu_exits fuzz_filter \
 	fuzz_kernel
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 ldlibs_openapi := -lyaml
@@ -179,6 +179,11 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -c -o $(@:.elf=.o) $< && \
 		ld -T tests/guest/guest.ld --no-warn-rwx-segments -o $@ $(@:.elf=.o)
+
+# The same kernel as a 32-bit file, as some of those with a PVH entry are.
+guests += build/guest/pvh32.elf
+build/guest/pvh32.elf: build/guest/pvh.elf
+	$(Q)objcopy -O elf32-i386 $< $@
 
 .PHONY: unit-tests layers fuzz check system
 unit-tests: $(unit_bins) $(replay_bins)

@@ -223,6 +223,8 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 
 	if (r == 0)
 		r = cpu_template_apply(template, &cpuid, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		cpuid_hide_counters(&cpuid);
 	for (unsigned i = 0; r == 0 && i < m->cfg.vcpu_count; i++) {
 		r = vcpu_create(&m->kvm, i, &env, &m->vcpu[i], e);
 		if (r < 0)
@@ -290,6 +292,8 @@ static int start(struct machine *m, struct err *e)
 		r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		kvm_disable_counters(&m->kvm);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)

@@ -31,8 +31,16 @@ enum {
 	LVT_MODE_EXTINT = 7 << 8,
 };
 
+/* KVM's own features, too, are only those that CPUID announces: else a guest could use
+ * what a template has taken away. */
 int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e)
 {
+	const struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+		.args = { 1 },
+	};
+
+	(void)ioctl(vcpu_fd(v), KVM_ENABLE_CAP, &cap); /* not before Linux 5.10 */
 	if (ioctl(vcpu_fd(v), KVM_SET_CPUID2, &c->head) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries", c->head.nent);
 	return 0;

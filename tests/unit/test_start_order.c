@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A machine's start and its threads' filters: no vCPU runs the guest before every
- * thread has its filter, and a filter that cannot be installed fails the start. KVM and
+ * What keeps a guest in its bounds is there before it runs: no vCPU runs the guest
+ * before every thread has its filter, a filter that cannot be installed fails the
+ * start, and KVM is told what the guest is not to have before a vCPU is made. KVM and
  * the filters are played by the open, ioctl and filter_install of this file; a vCPU
  * ends when it runs.
  */
@@ -32,6 +33,14 @@ static struct {
 	unsigned runs; /* of KVM_RUN */
 	unsigned early_runs; /* before every thread had its filter */
 } seen;
+
+/* What KVM_ENABLE_CAP was asked for. */
+static struct {
+	bool is_refused; /* an old kernel */
+	unsigned counters_disabled, features_enforced; /* how often */
+	unsigned vcpus_then; /* of counters_disabled */
+	bool has_counters; /* in the first vCPU's CPUID */
+} caps;
 
 static pthread_t main_thread;
 static int vcpu_fd[VCPUS];
@@ -120,9 +129,29 @@ static int new_fd(void)
 	return fd;
 }
 
+static int enable_cap(const struct kvm_enable_cap *cap)
+{
+	if (cap->cap == KVM_CAP_PMU_CAPABILITY) {
+		cr_expect_eq(cap->args[0], KVM_PMU_CAP_DISABLE);
+		caps.counters_disabled++;
+		caps.vcpus_then = n_vcpus;
+	} else {
+		cr_expect_eq(cap->cap, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);
+		cr_expect_eq(cap->args[0], 1);
+		caps.features_enforced++;
+	}
+	errno = EINVAL;
+	return caps.is_refused ? -1 : 0;
+}
+
 static int kvm_ioctl(unsigned long request, void *arg)
 {
 	switch (request) {
+	case KVM_ENABLE_CAP:
+		return enable_cap(arg);
+	case KVM_SET_CPUID2:
+		caps.has_counters = cpuid_find(arg, 0xa, 0) != NULL;
+		return 0;
 	case KVM_RUN:
 		return run_guest();
 	case KVM_GET_API_VERSION:
@@ -136,7 +165,9 @@ static int kvm_ioctl(unsigned long request, void *arg)
 	case KVM_CREATE_VCPU:
 		return vcpu_fd[n_vcpus++ % VCPUS] = new_fd();
 	case KVM_GET_SUPPORTED_CPUID:
-		((struct cpuid *)arg)->head.nent = 0;
+		((struct cpuid *)arg)->head.nent = 1;
+		((struct cpuid *)arg)->entry[0] =
+			(struct kvm_cpuid_entry2){ .function = 0xa, .eax = 2 };
 		return 0;
 	case KVM_SET_MSRS:
 		return (int)((struct kvm_msrs *)arg)->nmsrs;
@@ -225,7 +256,7 @@ static void tear_down(void)
 	close_fd(kernel_fd);
 }
 
-TestSuite(start_filters, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(start_order, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static unsigned count_threads(void)
 {
@@ -250,7 +281,7 @@ static void expect_good_start(void)
 		cr_expect_eq(load(&seen.installed[i]), 1, "thread %d", i);
 }
 
-Test(start_filters, no_vcpu_runs_before_each_of_them_has_its_filter)
+Test(start_order, no_vcpu_runs_before_each_of_them_has_its_filter)
 {
 	for (int slow = 0; slow < VCPUS; slow++) {
 		memset(&seen, 0, sizeof(seen));
@@ -280,23 +311,59 @@ static void expect_failed_start(int who, const char *text)
 	cr_expect_eq(count_threads(), n);
 }
 
-Test(start_filters, one_vcpu_without_a_filter_fails_the_start)
+Test(start_order, one_vcpu_without_a_filter_fails_the_start)
 {
 	expect_failed_start(0, "vCPU 0: no filter: Cannot allocate memory");
 	expect_failed_start(2, "vCPU 2: no filter: Cannot allocate memory");
 	expect_failed_start(3, "vCPU 3: no filter: Cannot allocate memory");
 }
 
-Test(start_filters, main_without_a_filter_fails_the_start)
+Test(start_order, main_without_a_filter_fails_the_start)
 {
 	expect_failed_start(MAIN, "no filter: Cannot allocate memory");
 }
 
-Test(start_filters, after_a_filter_that_failed_another_start_is_legal)
+Test(start_order, after_a_filter_that_failed_another_start_is_legal)
 {
 	expect_failed_start(1, "vCPU 1: no filter: Cannot allocate memory");
 	memset(&seen, 0, sizeof(seen));
 	seen.slow = 0;
 	seen.failing = NONE;
 	expect_good_start();
+}
+
+/* --- what KVM is told --- */
+
+Test(start_order, counters_are_disabled_before_a_vcpu_is_made)
+{
+	expect_good_start();
+	cr_expect_eq(caps.counters_disabled, 1);
+	cr_expect_eq(caps.vcpus_then, 0);
+	cr_expect_not(caps.has_counters);
+}
+
+Test(start_order, a_vcpu_has_those_features_of_kvm_only_that_cpuid_announces)
+{
+	expect_good_start();
+	cr_expect_eq(caps.features_enforced, VCPUS);
+}
+
+Test(start_order, a_kernel_that_cannot_be_told_will_do)
+{
+	caps.is_refused = true;
+	expect_good_start();
+	cr_expect_eq(caps.counters_disabled, 1);
+}
+
+Test(start_order, counters_that_a_template_announces_are_left)
+{
+	struct cpu_template t = { .name = "cpu-config", .n_cpuid = 1 };
+	struct cpuid_change *change = calloc(1, sizeof(*change));
+
+	*change = (struct cpuid_change){ .leaf = 0xa, .eax = { .set = 2 } };
+	t.cpuid = change;
+	cr_assert_eq(machine_set_cpu_config(machine, &t, &e), 0, "%s", e.text);
+	expect_good_start();
+	cr_expect_eq(caps.counters_disabled, 0);
+	cr_expect(caps.has_counters);
 }
