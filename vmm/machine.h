@@ -69,8 +69,8 @@ MUST_CHECK int machine_set_vsock(
 	struct machine *m, struct vsock_cfg *cfg, struct err *e);
 
 /* Builds the microVM and lets its vCPUs go. On failure everything built is gone again,
- * the settings stay, and another start is legal. Not with the device lock held, since
- * vCPUs that ran are stopped then. */
+ * the settings stay, no vCPU has run, and another start is legal. Not with the device
+ * lock held, since threads of vCPUs are waited for. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
 
 /* Takes every vCPU out of the guest, waits until each says so, and makes the devices

@@ -5,7 +5,6 @@
  */
 #include <assert.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 #include "virtio/devices.h"
@@ -226,6 +225,8 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 
 	if (r == 0)
 		r = cpu_template_apply(template, &cpuid, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		cpuid_hide_counters(&cpuid);
 	for (unsigned i = 0; r == 0 && i < m->cfg.vcpu_count; i++) {
 		r = vcpu_create(&m->kvm, i, &env, &m->vcpu[i], e);
 		if (r < 0)
@@ -244,18 +245,29 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 	return r;
 }
 
-/* Starts the threads, and lets none run the guest before each has its filter, this one
- * too: they share their memory. There is no way back from that, so it comes last. */
+/* Starts the threads and waits until each has its filter. */
+static int start_threads(struct machine *m, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_start(m->vcpu[i - 1], e);
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_wait_ready(m->vcpu[i - 1], e);
+	return r;
+}
+
+/* No vCPU runs the guest before every thread has its filter, this one too, because
+ * threads share their memory. This thread's filter comes after all that can fail: with
+ * it no other start would be possible. */
 static int start_vcpus(struct machine *m, struct err *e)
 {
 	int r = 0;
 
 	if (m->env.filters && m->env.opens_no_files)
 		r = landlock_forbid_files(e); /* threads inherit it */
-	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--) {
-		vcpu_hold(m->vcpu[i - 1]);
-		r = vcpu_start(m->vcpu[i - 1], e);
-	}
+	if (r == 0)
+		r = start_threads(m, e);
 	if (r == 0)
 		r = filter_install(m->env.filters,
 			m->env.opens_no_files ? FILTER_NO_API : FILTER_VMM, e);
@@ -286,6 +298,8 @@ static int start(struct machine *m, struct err *e)
 	r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		kvm_disable_counters(&m->kvm);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)
@@ -303,7 +317,6 @@ static int start(struct machine *m, struct err *e)
 
 int machine_start(struct machine *m, struct err *e)
 {
-	eventfd_t n;
 	int r;
 
 	assert(m->state == MACHINE_NOT_STARTED);
@@ -314,11 +327,7 @@ int machine_start(struct machine *m, struct err *e)
 		machine_log_kick();
 		return 0;
 	}
-	machine_unbuild(m);
+	machine_unbuild(m); /* no vCPU has run: none has ended either */
 	phase_forget_from(m->env.phases, PHASE_CONFIGURED);
-	/* a vCPU that ran may have ended: that is not the end of the next start's */
-	m->has_ended = false;
-	m->exit_status = 0;
-	(void)eventfd_read(m->end.fd, &n); /* empty when none has */
 	return r;
 }

@@ -5,7 +5,6 @@
  */
 #include "vmm/vcpu.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -33,8 +32,11 @@ struct vcpu {
 	enum vcpu_order order;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* order, or is_paused */
-	bool is_paused; /* lock: has obeyed ORDER_PAUSE, or has ended */
+	bool is_paused; /* lock: has obeyed ORDER_HOLD or ORDER_PAUSE, or has ended */
 	bool has_ended; /* lock */
+	/* Why it has no filter: written before has_ended, read after it. */
+	int start_error; /* 0 or -errno */
+	struct err start_text;
 };
 
 /* The run area of the vCPU that this thread runs, for the signal handler. */
@@ -283,12 +285,8 @@ static bool obey(struct vcpu *v)
 
 static bool install_filter(struct vcpu *v)
 {
-	struct err e;
-
-	if (filter_install(v->env.filters, FILTER_VCPU, &e) == 0)
-		return true;
-	end(v, VCPU_END_FAILURE, e.text);
-	return false;
+	v->start_error = filter_install(v->env.filters, FILTER_VCPU, &v->start_text);
+	return v->start_error == 0;
 }
 
 static void *run_vcpu(void *arg)
@@ -302,7 +300,7 @@ static void *run_vcpu(void *arg)
 	this_run = v->run;
 	unblock_signal();
 	go_on = install_filter(v) && obey(v);
-	if (v->index == 0)
+	if (go_on && v->index == 0)
 		phase_mark(v->env.phases, PHASE_FIRST_RUN);
 	while (go_on && obey(v)) {
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
@@ -335,6 +333,7 @@ int vcpu_start(struct vcpu *v, struct err *e)
 
 	if (sigaction(VCPU_SIGNAL, &sa, NULL) < 0)
 		return err_sys(e, "vCPU %u", v->index);
+	v->order = ORDER_HOLD;
 	(void)pthread_attr_init(&attr); /* cannot fail in glibc */
 	(void)pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
 	r = pthread_create(&v->thread, &attr, run_vcpu, v);
@@ -357,10 +356,19 @@ static void give_order(struct vcpu *v, enum vcpu_order order)
 		(void)pthread_kill(v->thread, VCPU_SIGNAL);
 }
 
-void vcpu_hold(struct vcpu *v)
+int vcpu_wait_ready(struct vcpu *v, struct err *e)
 {
-	assert(!v->started);
-	v->order = ORDER_HOLD;
+	int r;
+
+	pthread_mutex_lock(&v->lock);
+	while (!v->is_paused)
+		(void)pthread_cond_wait(&v->changed, &v->lock);
+	r = v->start_error;
+	pthread_mutex_unlock(&v->lock);
+	if (r == 0)
+		return 0;
+	*e = v->start_text;
+	return err_add(e, r, "vCPU %u", v->index);
 }
 
 void vcpu_pause(struct vcpu *v)
