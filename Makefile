@@ -143,7 +143,8 @@ replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop
 tests_core := test_bus test_guest_mem test_snap
-tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async \
+tests_virtio := test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits \
+	test_blk_turns test_bucket test_disk test_disk_async \
 	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
 	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
 	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -23,6 +24,7 @@ enum {
 	INPUT_MAX = 4096, /* read at once */
 	BACKLOG = 128,
 	DRAIN_MAX = 1 << 20, /* read and dropped after an error, so that it arrives */
+	WAIT_MS = 2, /* before a handler that wanted it is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -46,6 +48,7 @@ struct conn {
 	struct server *server;
 	struct work *work; /* NULL while idle */
 	uint32_t watched;
+	bool is_waiting; /* the handler is to be asked again for its request */
 	bool is_last; /* the reply under way ends the connection */
 	bool is_draining; /* it is sent: what still comes is dropped */
 	size_t drained;
@@ -54,6 +57,7 @@ struct conn {
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
+	struct loop_source waits; /* a timer, set while a connection is waiting */
 	bool is_starved; /* no descriptor for the connection that waits */
 	size_t max_body;
 	http_handler *handler;
@@ -139,12 +143,26 @@ static int reply_error(struct conn *c)
 	return reply(c, &r);
 }
 
+static void set_waits(struct server *s, bool on)
+{
+	const struct timespec t = { .tv_nsec = on ? WAIT_MS * 1000000 : 0 };
+	const struct itimerspec when = { .it_interval = t, .it_value = t };
+
+	/* a descriptor of ours and a valid time: cannot fail */
+	(void)timerfd_settime(s->waits.fd, 0, &when, NULL);
+}
+
 static int serve(struct conn *c)
 {
 	struct server *s = c->server;
 	struct http_reply r = { 0 };
 
 	s->handler(s->self, http_parser_request(c->work->parser), &r);
+	c->is_waiting = r.later;
+	if (r.later) {
+		set_waits(s, true);
+		return 0;
+	}
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
 	return reply(c, &r);
 }
@@ -235,6 +253,18 @@ static int drain(struct conn *c)
 	return n == 0 || c->drained > DRAIN_MAX ? -ENODATA : 0;
 }
 
+/* What a connection needs when it has nothing to send and nobody to wait for. */
+static int after_turn(struct conn *c)
+{
+	if (has_output(c) || c->is_waiting)
+		return 0;
+	if (c->is_last)
+		start_drain(c);
+	else if (!has_input(c) && http_parser_is_idle(c->work->parser))
+		work_destroy(TAKE(c->work));
+	return 0;
+}
+
 static int take_turn(struct conn *c)
 {
 	int r = 0;
@@ -249,13 +279,7 @@ static int take_turn(struct conn *c)
 		r = fill(c);
 	if (r >= 0 && !has_output(c))
 		r = advance(c);
-	if (r < 0 || has_output(c))
-		return r;
-	if (c->is_last)
-		start_drain(c);
-	else if (!has_input(c) && http_parser_is_idle(c->work->parser))
-		work_destroy(TAKE(c->work));
-	return 0;
+	return r < 0 ? r : after_turn(c);
 }
 
 /* --- connections come and go --- */
@@ -277,9 +301,13 @@ static void conn_close(struct conn *c)
 		watch_listener(s, EPOLLIN | EPOLLET);
 }
 
+/* A connection that is waiting is not watched: its client may hang up, and finds that
+ * what it asked for is done nevertheless. */
 static int watch(struct conn *c)
 {
-	uint32_t events = has_output(c) || has_input(c) ? EPOLLOUT : EPOLLIN;
+	uint32_t events = c->is_waiting		? 0
+		: has_output(c) || has_input(c) ? EPOLLOUT
+						: EPOLLIN;
 	int r = 0;
 
 	if (events != c->watched)
@@ -295,6 +323,38 @@ static void on_conn(void *self, uint32_t events)
 	(void)events; /* a hang-up is found by whichever of recv and send comes next */
 	if (take_turn(c) < 0 || watch(c) < 0)
 		conn_close(c);
+}
+
+static bool is_anyone_waiting(const struct server *s)
+{
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			return true;
+	return false;
+}
+
+static void on_waits(void *self, uint32_t events)
+{
+	struct server *s = self;
+	uint64_t n;
+
+	(void)events;
+	if (read(s->waits.fd, &n, sizeof(n)) < 0)
+		return; /* it was set anew since epoll saw it */
+	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
+		struct conn *c = &s->conns[i];
+		int r;
+
+		if (c->source.fd < 0 || !c->is_waiting)
+			continue;
+		r = serve(c);
+		if (r == 0)
+			r = after_turn(c);
+		if (r < 0 || watch(c) < 0)
+			conn_close(c);
+	}
+	if (!is_anyone_waiting(s))
+		set_waits(s, false);
 }
 
 /* A free slot. One whose client was told that it is over counts as free. */
@@ -448,6 +508,7 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
+	s->waits.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -456,7 +517,10 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	r = loop_add(loop, &s->listener, EPOLLIN);
+	s->waits = (struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
+	r = loop_add_timer(loop, &s->waits); /* later there may be no descriptor */
+	if (r == 0)
+		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
 		return err_code(e, r, "API server");
 	*out = TAKE(s);
@@ -473,5 +537,7 @@ void server_destroy(struct server *s)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
+	loop_remove(s->loop, &s->waits);
+	close_fd(s->waits.fd);
 	free(s);
 }

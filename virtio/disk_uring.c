@@ -209,7 +209,9 @@ static void start(struct uring *u)
 		/* nothing will come that could: these are served here */
 		u->broken = !is_passing(r);
 		take_back(u);
+		u->disk->engine_is_lost = true; /* what follows is at once too */
 		serve_here(u);
+		u->disk->engine_is_lost = u->broken;
 	}
 	if (u->broken)
 		serve_here(u);
@@ -234,6 +236,8 @@ static void advance(struct uring *u, struct disk_req *req, int r)
 	if (again ||
 		(is_range(req) && (r == -EOPNOTSUPP || r == -ENOSYS || r == -EINVAL)))
 		r = disk_run(u->disk, req);
+	if (req->op == DISK_FLUSH)
+		r = disk_flushed(u->disk, r);
 	complete(u, req, r);
 }
 
@@ -284,21 +288,15 @@ static void on_ring(void *self, uint32_t events)
 		tell_owner(u->disk);
 }
 
-static void uring_drain(struct disk *d)
+static int uring_drain(struct disk *d)
 {
 	struct uring *u = d->engine_self;
 	uint64_t before = u->n_done;
 
 	go_on(u);
-	while (u->n_inside > 0) {
-		struct io_uring_cqe *cqe;
-
-		/* interrupted: looked at again */
-		(void)io_uring_wait_cqe(&u->ring, &cqe);
-		go_on(u);
-	}
 	if (u->n_done > before)
 		tell_owner(d);
+	return u->n_inside > 0 ? u->source.fd : -1;
 }
 
 static void free_uring(struct uring *u)

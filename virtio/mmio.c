@@ -13,6 +13,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -45,7 +46,12 @@ struct mmio {
 	struct loop *loop;
 	struct kick kick[VDEV_QUEUES_MAX];
 	int irq_fd;
-	bool paused;
+	bool paused, is_still; /* is_still: since mmio_pause, nothing is in flight */
+	/* The driver has written 0 to the status register, and the device still has
+	 * something in flight: until it has not, the registers stay as they are and
+	 * nothing is written to them, so that the driver reads a status other than 0
+	 * (virtio 1.2, 2.4.1). */
+	bool resetting;
 	uint64_t faults;
 	struct mmio_irqs irqs;
 
@@ -121,7 +127,7 @@ static void on_kick(void *self, uint32_t events)
 	(void)events;
 	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
 	/* guest: a kick before DRIVER_OK, after a fault or of an unready queue */
-	if (t->paused || !is_live(t) || !t->dev->queue[k->q].ready)
+	if (t->paused || t->resetting || !is_live(t) || !t->dev->queue[k->q].ready)
 		return;
 	r = t->dev->ops->kick(t->dev, k->q);
 	if (r < 0)
@@ -141,11 +147,27 @@ static void clear(struct mmio *t)
 	t->driver_features = 0;
 }
 
+static int drain(struct mmio *t)
+{
+	return t->status & VIRTIO_CONFIG_S_DRIVER_OK ? t->dev->ops->drain(t->dev) : -1;
+}
+
+/* Goes on with a reset that has begun. -1 when it is complete, else as drain. */
+static int go_on_resetting(struct mmio *t)
+{
+	int fd = drain(t);
+
+	if (fd >= 0)
+		return fd;
+	t->resetting = false;
+	clear(t);
+	return -1;
+}
+
 static void reset(struct mmio *t)
 {
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		t->dev->ops->drain(t->dev);
-	clear(t);
+	t->resetting = true;
+	(void)go_on_resetting(t);
 }
 
 static uint64_t offered(const struct mmio *t)
@@ -371,11 +393,18 @@ static bool is_whole(uint64_t at, size_t n)
 	return n == sizeof(uint32_t) && at % sizeof(uint32_t) == 0;
 }
 
+/* Whether a reset is under way that does not end now. */
+static bool is_resetting(struct mmio *t)
+{
+	return t->resetting && go_on_resetting(t) >= 0;
+}
+
 static void bus_read_page(void *self, uint64_t at, void *data, size_t n)
 {
 	struct mmio *t = self;
 
 	memset(data, 0, n);
+	(void)is_resetting(t); /* what is read is right in either case */
 	if (at >= VIRTIO_MMIO_CONFIG) {
 		at -= VIRTIO_MMIO_CONFIG;
 		/* guest: past the configuration there are zeroes */
@@ -396,8 +425,19 @@ static void bus_write_page(void *self, uint64_t at, const void *data, size_t n)
 	/* The configuration is read-only for all devices here. */
 	if (at >= VIRTIO_MMIO_CONFIG || !is_whole(at, n))
 		return;
+	if (is_resetting(self))
+		return; /* guest: nothing begins before the reset is complete */
 	memcpy(&value, data, sizeof(value));
 	write_register(self, at, le32toh(value));
+}
+
+/* Linux takes a reset for complete when its write returns, and frees the memory that
+ * requests in flight still use. */
+static int bus_busy_page(void *self)
+{
+	struct mmio *t = self;
+
+	return t->resetting ? go_on_resetting(t) : -1;
 }
 
 const struct bus_ops *mmio_bus_ops(void)
@@ -406,6 +446,7 @@ const struct bus_ops *mmio_bus_ops(void)
 		.name = "virtio-mmio",
 		.read = bus_read_page,
 		.write = bus_write_page,
+		.busy = bus_busy_page,
 	};
 
 	return &ops;
@@ -469,11 +510,21 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	return 0;
 }
 
+static void wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		(void)poll(&p, 1, -1); /* interrupted: looked at again */
+}
+
 void mmio_destroy(struct mmio *t)
 {
 	if (!t)
 		return;
 	reset(t); /* which may signal a kick */
+	while (t->resetting)
+		wait_for(go_on_resetting(t));
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
 		if (t->kick[q].source.fd < 0)
 			continue;
@@ -511,16 +562,20 @@ struct mmio_irqs mmio_irqs(const struct mmio *t)
 	return t->irqs;
 }
 
-void mmio_pause(struct mmio *t)
+int mmio_pause(struct mmio *t)
 {
+	int fd = -1;
+
 	t->paused = true;
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		t->dev->ops->drain(t->dev);
+	if (!t->is_still)
+		fd = t->resetting ? go_on_resetting(t) : drain(t);
+	t->is_still = fd < 0;
+	return fd;
 }
 
 void mmio_resume(struct mmio *t)
 {
-	t->paused = false;
+	t->paused = t->is_still = false;
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		if (t->dev->queue[q].ready)
 			signal_fd(t->kick[q].source.fd);
@@ -571,9 +626,9 @@ int mmio_snap(struct mmio *t, struct snap *s)
 {
 	int r;
 
-	assert(t->paused);
+	assert(t->paused && t->is_still);
 	if (s->loading)
-		reset(t);
+		reset(t); /* complete: nothing is in flight */
 	(void)snap_begin(s, "VMIO", 1); /* one version so far */
 	snap_registers(t, s);
 	r = t->dev->ops->snap(t->dev, s);
@@ -582,7 +637,7 @@ int mmio_snap(struct mmio *t, struct snap *s)
 	if (s->loading && r == 0 && is_live(t))
 		r = snap_check(s, start(t) == 0);
 	if (s->loading && r == 0 && is_live(t))
-		t->dev->ops->drain(t->dev); /* still until mmio_resume */
+		(void)drain(t); /* nothing has begun: still until mmio_resume */
 	if (s->loading && r < 0)
 		clear(t);
 	return r;

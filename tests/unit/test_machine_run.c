@@ -140,7 +140,7 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 	} bad[] = {
 		{ "a", "/nonexistent/d", "drive 'a'", -ENOENT },
 		{ "a", "/tmp", "drive 'a'", -EISDIR },
-		{ "a", "/dev/null", "drive 'a'", -EINVAL },
+		{ "a", "/dev/ptmx", "drive 'a'", -EINVAL },
 		{ "a", NULL, "nothing to change", -EINVAL },
 		{ "b", "/dev/null", "no drive 'b'", -EINVAL },
 	};
