@@ -82,14 +82,19 @@ static int serve_turn(struct blk *b, struct queue *q)
 	return 0;
 }
 
+static void begin_turn(struct blk *b)
+{
+	b->spent = 0;
+	b->turn_us = clock_us();
+	b->in_turn = true;
+}
+
 static int take_turn(struct blk *b, struct queue *q)
 {
 	int r;
 
-	b->spent = 0;
-	b->turn_us = clock_us();
 	b->starved = b->is_draining = false;
-	b->in_turn = true;
+	begin_turn(b);
 	r = serve_turn(b, q);
 	b->in_turn = false;
 	disk_kick(b->disk);
@@ -243,7 +248,11 @@ bool blk_hold(struct vdev *v)
 	struct blk *b = blk_of(v);
 
 	b->is_held = true;
+	begin_turn(b); /* of its own, since kicks may not be served now */
+	blk_go_on(b);
+	b->in_turn = false;
 	(void)disk_drain(b->disk); /* its end is seen by in_flight */
+	vdev_notify(v, 0);
 	return b->in_flight == 0;
 }
 

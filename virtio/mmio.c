@@ -5,7 +5,7 @@
  * the guest's: what comes in a state that does not allow it is ignored. A guest fault
  * stops the device until the driver resets it, and nothing else.
  */
-#include "virtio/mmio.h"
+#include "virtio/mmio_parts.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -33,41 +33,12 @@ enum {
 		(uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC | \
 		(uint64_t)1 << VIRTIO_RING_F_EVENT_IDX)
 
-struct kick {
-	struct loop_source source; /* its eventfd */
-	struct mmio *t;
-	unsigned q;
-};
-
-struct mmio {
-	struct vdev *dev;
-	struct vdev_host host; /* dev->host points here */
-	struct guest_mem *mem;
-	struct loop *loop;
-	struct kick kick[VDEV_QUEUES_MAX];
-	int irq_fd;
-	bool paused, is_still; /* is_still: since mmio_pause, nothing is in flight */
-	/* The driver has written 0 to the status register, and the device still has
-	 * something in flight: until it has not, the registers stay as they are and
-	 * nothing is written to them, so that the driver reads a status other than 0
-	 * (virtio 1.2, 2.4.1). */
-	bool resetting;
-	uint64_t faults;
-	struct mmio_irqs irqs;
-
-	/* The driver's view; L: device lock */
-	uint32_t status, isr, generation;
-	uint32_t device_features_sel, driver_features_sel, queue_sel;
-	uint64_t driver_features;
-};
-
 static void signal_fd(int fd)
 {
 	(void)eventfd_write(fd, 1); /* full: signalled already */
 }
 
-/* The driver is ready and did no wrong. */
-static bool is_live(const struct mmio *t)
+bool mmio_is_live(const struct mmio *t)
 {
 	return (t->status &
 		       (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET |
@@ -127,7 +98,7 @@ static void on_kick(void *self, uint32_t events)
 	(void)events;
 	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
 	/* guest: a kick before DRIVER_OK, after a fault or of an unready queue */
-	if (t->paused || t->resetting || !is_live(t) || !t->dev->queue[k->q].ready)
+	if (t->paused || t->resetting || !mmio_is_live(t) || !t->dev->queue[k->q].ready)
 		return;
 	r = t->dev->ops->kick(t->dev, k->q);
 	if (r < 0)
@@ -136,8 +107,7 @@ static void on_kick(void *self, uint32_t events)
 		signal_fd(k->source.fd);
 }
 
-/* As if power had just come on, with nothing in flight. */
-static void clear(struct mmio *t)
+void mmio_clear(struct mmio *t)
 {
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		queue_reset(&t->dev->queue[q]);
@@ -160,7 +130,7 @@ static int go_on_resetting(struct mmio *t)
 	if (fd >= 0)
 		return fd;
 	t->resetting = false;
-	clear(t);
+	mmio_clear(t);
 	return -1;
 }
 
@@ -175,15 +145,14 @@ static uint64_t offered(const struct mmio *t)
 	return t->dev->features | TRANSPORT_FEATURES;
 }
 
-static bool features_ok(const struct mmio *t)
+bool mmio_features_ok(const struct mmio *t)
 {
 	/* guest: features that were not offered, or a legacy driver */
 	return (t->driver_features & ~offered(t)) == 0 &&
 		(t->driver_features >> VIRTIO_F_VERSION_1 & 1);
 }
 
-/* Checks the rings and lets the device run. 0 or -EPROTO. */
-static int start(struct mmio *t)
+int mmio_start(struct mmio *t)
 {
 	struct vdev *v = t->dev;
 
@@ -206,12 +175,12 @@ static int start(struct mmio *t)
 static bool advance(struct mmio *t, uint32_t bit)
 {
 	if (bit == VIRTIO_CONFIG_S_FEATURES_OK) {
-		if (!features_ok(t))
+		if (!mmio_features_ok(t))
 			return false;
 		t->dev->acked = t->driver_features;
 	}
 	t->status |= bit;
-	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && start(t) < 0)
+	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && mmio_start(t) < 0)
 		host_fault(t->dev);
 	return true;
 }
@@ -581,64 +550,4 @@ void mmio_resume(struct mmio *t)
 			signal_fd(t->kick[q].source.fd);
 	if (t->isr != 0)
 		signal_fd(t->irq_fd); /* an edge that a snapshot may have swallowed */
-}
-
-/* Whether a loaded status is one that write_status and host_fault can lead to. */
-static bool is_status(uint32_t status)
-{
-	uint32_t steps = status &
-		~(uint32_t)(VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET);
-
-	return steps == 0 || steps == VIRTIO_CONFIG_S_ACKNOWLEDGE ||
-		steps == (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER) ||
-		steps ==
-		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			VIRTIO_CONFIG_S_FEATURES_OK) ||
-		steps ==
-		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
-}
-
-static void snap_registers(struct mmio *t, struct snap *s)
-{
-	uint32_t id = t->dev->ops->id;
-
-	snap_u32(s, &id);
-	snap_u32(s, &t->status);
-	snap_u32(s, &t->isr);
-	snap_u32(s, &t->generation);
-	snap_u32(s, &t->device_features_sel);
-	snap_u32(s, &t->driver_features_sel);
-	snap_u32(s, &t->queue_sel);
-	snap_u64(s, &t->driver_features);
-	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
-		queue_snap(&t->dev->queue[q], s);
-	if (!s->loading || s->error != 0)
-		return;
-	if (id != t->dev->ops->id || !is_status(t->status) ||
-		((t->status & VIRTIO_CONFIG_S_FEATURES_OK) && !features_ok(t)))
-		s->error = -EBADMSG;
-	else if (t->status & VIRTIO_CONFIG_S_FEATURES_OK)
-		t->dev->acked = t->driver_features;
-}
-
-int mmio_snap(struct mmio *t, struct snap *s)
-{
-	int r;
-
-	assert(t->paused && t->is_still);
-	if (s->loading)
-		reset(t); /* complete: nothing is in flight */
-	(void)snap_begin(s, "VMIO", 1); /* one version so far */
-	snap_registers(t, s);
-	r = t->dev->ops->snap(t->dev, s);
-	snap_end(s);
-	r = snap_check(s, r == 0);
-	if (s->loading && r == 0 && is_live(t))
-		r = snap_check(s, start(t) == 0);
-	if (s->loading && r == 0 && is_live(t))
-		(void)drain(t); /* nothing has begun: still until mmio_resume */
-	if (s->loading && r < 0)
-		clear(t);
-	return r;
 }

@@ -143,7 +143,9 @@ unsigned ask(const char *request)
 		req.body = path + n + 1;
 		req.body_len = strlen(req.body);
 	}
-	api_handle(&fake_api.api, &req, &reply);
+	do
+		api_handle(&fake_api.api, &req, &reply);
+	while (reply.later && loop_poll(loop, 1) == 0);
 	judge(request, &reply);
 	fake_api.status = reply.status;
 	fake_api.deprecated = reply.deprecated;
