@@ -156,7 +156,7 @@ replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop test_name test_unix_socket test_utf8
 tests_core := test_bus test_guest_mem test_kvm test_snap
-tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
+tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits test_blk_turns test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
 tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_kernel_pvh test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_start_order test_vcpu test_vcpu_exits
 tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
 ldlibs_openapi := -lyaml

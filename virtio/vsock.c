@@ -203,12 +203,13 @@ static void vsock_start(struct vdev *v)
 	vsock_set_timer(s, clock_us());
 }
 
-static void vsock_drain(struct vdev *v)
+static int vsock_drain(struct vdev *v)
 {
 	struct vsock *s = vsock_of(v);
 
 	sleep_now(s);
 	vsock_set_timer(s, clock_us()); /* to see whether it was for a reset */
+	return -1;
 }
 
 static void vsock_leave(struct vdev *v)

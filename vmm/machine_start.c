@@ -5,6 +5,8 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 
 #include "virtio/devices.h"
@@ -15,11 +17,52 @@
 #include "vmm/landlock.h"
 #include "vmm/machine_parts.h"
 
+enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */
+
+/* Waits for what a device has in flight, as long as there is time: whether it has
+ * ended.
+ */
+static bool make_still(struct machine *m, struct mmio *t, uint64_t until_us)
+{
+	for (;;) {
+		struct pollfd p = { .events = POLLIN };
+		uint64_t now = clock_us();
+
+		pthread_mutex_lock(m->env.lock);
+		p.fd = mmio_pause(t);
+		pthread_mutex_unlock(m->env.lock);
+		if (p.fd < 0)
+			return true;
+		if (now >= until_us)
+			return false;
+		(void)poll(&p, 1, (int)((until_us - now) / 1000 + 1));
+	}
+}
+
+/* Leaves devices alone whose disk does not answer, and the memory that it may still
+ * write to: what the kernel has taken cannot be taken back. */
+static void abandon_stuck_devices(struct machine *m)
+{
+	uint64_t until_us = clock_us() + END_TIMEOUT_US;
+
+	for (unsigned i = 0; i < m->devices.n_virtio; i++) {
+		struct mmio **t = &m->devices.virtio[i];
+
+		if (make_still(m, *t, until_us))
+			continue;
+		log_warn("'%s': its disk does not answer; requests are left to it",
+			mmio_vdev(*t)->id);
+		*t = NULL;
+		m->mem = NULL;
+	}
+}
+
 void machine_unbuild(struct machine *m)
 {
 	machine_stop(m);
 	while (m->n_vcpus > 0)
 		vcpu_destroy(m->vcpu[--m->n_vcpus]);
+	abandon_stuck_devices(m);
 	if (m->vsock_is_listed)
 		m->vsock_dev = NULL; /* destroyed with the list */
 	m->vsock_is_listed = false;

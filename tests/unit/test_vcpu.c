@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
@@ -447,4 +448,84 @@ Test(vcpu, counts_its_accesses)
 	pause_now();
 	cr_expect_eq(vcpu_counts(vcpu)->exits[EXIT_IO_OUT], load(&gauge.accesses));
 	cr_expect_eq(vcpu_counts(vcpu)->exits[EXIT_IO_IN], 0);
+}
+
+/* --- a device that is busy after a write --- */
+
+enum { BUSY_GPA = 0x200000 };
+
+/* What the device says: atomic. */
+static bool is_busy;
+static unsigned n_asked;
+static int busy_fd = -1;
+
+static int tell_busy(void *self)
+{
+	(void)self;
+	__atomic_fetch_add(&n_asked, 1, __ATOMIC_RELEASE);
+	return __atomic_load_n(&is_busy, __ATOMIC_ACQUIRE) ? busy_fd : -1;
+}
+
+static void ignore_write(void *self, uint64_t at, const void *data, size_t n)
+{
+	(void)self;
+	(void)at;
+	(void)data;
+	(void)n;
+}
+
+/* "movb $0, BUSY_GPA; out %al, $0x80; 1: jmp 1b": 0 is said when the device is ready.
+ */
+static void write_to_a_busy_device(void)
+{
+	static const struct bus_ops ops = { .name = "busy",
+		.read = gauge_read,
+		.write = ignore_write,
+		.busy = tell_busy };
+	static const uint8_t code[] = { 0xc6, 0x05, 0x00, 0x00, 0x20, 0x00, 0x00, 0xe6,
+		0x80, 0xeb, 0xfe };
+
+	cr_assert_eq(bus_add(&mmio, BUSY_GPA, 4096, &ops, NULL, &e), 0);
+	is_busy = true;
+	busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	RUN(code);
+	await(&n_asked, 1);
+}
+
+Test(vcpu, waits_for_a_device_that_is_busy_without_its_lock)
+{
+	write_to_a_busy_device();
+	await(&n_asked, 5);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	expect_still();
+	cr_expect_eq(load(&gauge.accesses), 0);
+	__atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
+	await(&gauge.accesses, 1);
+}
+
+Test(vcpu, pauses_and_goes_on_to_wait_for_a_device_that_is_busy)
+{
+	unsigned n;
+
+	write_to_a_busy_device();
+	for (int i = 0; i < 3; i++) {
+		pause_now();
+		n = load(&n_asked);
+		expect_still();
+		cr_expect_eq(load(&n_asked), n);
+		vcpu_resume(vcpu);
+		await(&n_asked, n + 1);
+	}
+	cr_expect_eq(load(&gauge.accesses), 0);
+	__atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
+	await(&gauge.accesses, 1);
+}
+
+Test(vcpu, stops_while_a_device_is_busy)
+{
+	write_to_a_busy_device();
+	vcpu_stop(vcpu);
+	cr_expect_eq(load(&gauge.accesses), 0);
+	cr_expect_eq(load(&n_ended), 0);
 }
