@@ -390,7 +390,6 @@ static bool goes_before(const struct conn *a, const struct conn *b)
 	return a->used_at < b->used_at;
 }
 
-/* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
 static bool is_anyone_waiting(const struct server *s)
 {
 	for (int i = 0; i < SERVER_CONNECTIONS; i++)
@@ -423,7 +422,7 @@ static void on_waits(void *self, uint32_t events)
 		set_waits(s, false);
 }
 
-/* A free slot. One whose client was told that it is over counts as free. */
+/* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
 static struct conn *find_slot(struct server *s)
 {
 	struct conn *over = NULL;

@@ -451,7 +451,7 @@ Test(disk_async, tries_again_with_the_next_completion)
 }
 
 /* guest: it cannot make husk wait for a disk that never answers */
-Test(disk_async, is_not_waited_for, .timeout = 10)
+Test(disk_async, is_not_waited_for)
 {
 	static char sector[512];
 	int end = read_from_a_pipe(), fd;

@@ -22,6 +22,8 @@
 
 static struct err e;
 
+TestSuite(io, .timeout = 30);
+
 Test(io, reads_exactly_what_is_asked_at_an_offset)
 {
 	struct fake_file f = fake_file("0123456789", 10);
@@ -143,7 +145,7 @@ static void expect_no_wait(int fd)
 	io_output_fini(&o);
 }
 
-Test(io, writes_to_a_shared_pipe_without_waiting, .timeout = 60)
+Test(io, writes_to_a_shared_pipe_without_waiting)
 {
 	int fds[2];
 
@@ -151,7 +153,7 @@ Test(io, writes_to_a_shared_pipe_without_waiting, .timeout = 60)
 	expect_no_wait(fds[1]);
 }
 
-Test(io, writes_to_a_shared_socket_without_waiting, .timeout = 60)
+Test(io, writes_to_a_shared_socket_without_waiting)
 {
 	int fds[2];
 
@@ -159,7 +161,7 @@ Test(io, writes_to_a_shared_socket_without_waiting, .timeout = 60)
 	expect_no_wait(fds[1]);
 }
 
-Test(io, writes_to_a_shared_terminal_without_waiting, .timeout = 60)
+Test(io, writes_to_a_shared_terminal_without_waiting)
 {
 	int far = posix_openpt(O_RDWR | O_NOCTTY);
 

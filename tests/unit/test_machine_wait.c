@@ -243,7 +243,7 @@ Test(machine_wait, counts_a_request_that_is_answered_later_once)
 static struct mmio *left;
 static struct guest_mem *left_memory;
 
-Test(machine_wait, ends_although_its_disk_does_not_answer, .timeout = 20)
+Test(machine_wait, ends_although_its_disk_does_not_answer)
 {
 	uint8_t byte = 1;
 
