@@ -73,7 +73,8 @@ unsigned disk_hidden_tail(const struct disk *d);
  * with zeroes, as in the contract: what GET_ID answers. */
 void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES]);
 
-/* Makes a disk asynchronous for good, before its first request. batch(self) is then
+/* Makes a disk asynchronous for good, before its first request, on the loop's thread.
+ * batch(self) is then
  * called after each group of completions that comes from the loop or from disk_drain;
  * set it by disk_on_batch. -errno with text: -ENOSYS where the kernel has no io_uring
  * or too little of it, -EPERM where it is forbidden; the disk then stays synchronous.
@@ -103,7 +104,8 @@ void disk_go_past(struct disk_req *req);
 
 /* Starts what is in line and completes what has come, without waiting. -1 when every
  * submitted request is done; else a descriptor, borrowed, that is readable when there
- * are more completions. The loop sees those too, unless it is not running. */
+ * are more completions. The loop sees those too, and on another thread than the loop's
+ * it is the loop that goes on. */
 int disk_drain(struct disk *d);
 
 #endif

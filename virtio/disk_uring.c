@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * disk_uring: asynchronous I/O by one io_uring per disk, whose descriptor is watched by
- * the loop: it is readable while there are completions. Loop thread, or any that holds
- * the device lock. Whatever the ring cannot do is done here and now, as a synchronous
- * disk does it: a request may become slow, it never stalls.
+ * the loop: it is readable while there are completions. Loop thread; a drain also on
+ * any that holds the device lock. Whatever the ring cannot do is done here and now, as a
+ * synchronous disk does it: a request may become slow, it never stalls.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,13 +15,15 @@
 
 enum {
 	RING_ENTRIES = 256, /* of a virtqueue; the kernel doubles it for completions */
-	/* Bytes to read or write that one system call starts. The kernel does not
-	 * always keep its word not to block in it: a read waits for a place in the
-	 * queue of a slow device. */
-	SUBMIT_BYTES = 1 << 20,
-	/* A system call that takes so long has blocked. Requests then go to threads of
-	 * the kernel, which is dearer, for this time, and for twice as long each time
-	 * that it happens again. */
+	/* The kernel does not always keep its word not to block when it is given a
+	 * request: a read waits for a place in the queue of a slow device. So a system
+	 * call starts so many at most, and the time that it takes is looked at. */
+	SUBMIT_MAX = 16,
+	/* Longer transfers go to threads of the kernel: to copy them takes longer. */
+	INLINE_BYTES = 128 << 10,
+	/* A system call that takes so long has blocked. All transfers then go to those
+	 * threads, which is dearer, for this time, and for twice as long each time that
+	 * it happens again. */
 	BLOCKED_US = 20 * 1000,
 	WARY_US = 10 * 1000 * 1000,
 	WARY_DOUBLINGS = 10,
@@ -32,12 +34,12 @@ struct uring {
 	struct loop *loop;
 	struct loop_source source; /* the ring's descriptor; fd -1: there is none */
 	struct disk *disk;
+	pthread_t thread; /* the loop's */
 
 	/* In line for the kernel, in order. The first n_posted of them are written into
 	 * the ring already; `unposted` is the one after those. */
 	struct disk_req *first, **last, *unposted;
 	unsigned n_posted;
-	uint64_t posted_bytes; /* to be moved by those */
 	uint64_t wary_until_us;
 	unsigned n_blocked; /* system calls that did */
 	unsigned n_inside; /* taken by the kernel, not yet completed */
@@ -172,17 +174,15 @@ static void post(struct uring *u)
 {
 	bool wary = u->wary_until_us > 0 && clock_us() < u->wary_until_us;
 
-	u->posted_bytes = 0;
-	while (u->unposted && u->n_inside + u->n_posted < RING_ENTRIES &&
-		u->posted_bytes < SUBMIT_BYTES) {
+	while (u->unposted && u->n_posted < SUBMIT_MAX &&
+		u->n_inside + u->n_posted < RING_ENTRIES) {
 		struct disk_req *req = u->unposted;
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 		assert(sqe); /* there are RING_ENTRIES of them */
 		fill(sqe, req);
-		if (wary && is_move(req))
+		if (is_move(req) && (wary || req->cursor.left > INLINE_BYTES))
 			sqe->flags |= IOSQE_ASYNC;
-		u->posted_bytes += is_move(req) ? req->cursor.left : 0;
 		u->unposted = req->next;
 		u->n_posted++;
 	}
@@ -194,7 +194,7 @@ static int submit(struct uring *u)
 	int r = io_uring_submit(&u->ring);
 
 	now = clock_us();
-	if (u->posted_bytes > 0 && now - began > BLOCKED_US) {
+	if (now - began > BLOCKED_US) {
 		u->wary_until_us = now + ((uint64_t)WARY_US << u->n_blocked);
 		u->n_blocked = MIN(u->n_blocked + 1, WARY_DOUBLINGS);
 	}
@@ -331,15 +331,19 @@ static void on_ring(void *self, uint32_t events)
 		tell_owner(u->disk);
 }
 
+/* Only the loop's thread gives the kernel requests, since the kernel lets no thread end
+ * while it works on those that it was given by it: a vCPU's thread, which drains for a
+ * reset, leaves them to the loop, which looks at the ring too. */
 static int uring_drain(struct disk *d)
 {
 	struct uring *u = d->engine_self;
 	uint64_t before = u->n_done;
 
-	go_on(u);
+	if (u->broken || pthread_equal(pthread_self(), u->thread))
+		go_on(u);
 	if (u->n_done > before)
 		tell_owner(d);
-	return u->n_inside > 0 ? u->source.fd : -1;
+	return u->first || u->n_inside > 0 ? u->source.fd : -1;
 }
 
 static void free_uring(struct uring *u)
@@ -412,6 +416,7 @@ int disk_go_async(struct disk *d, struct loop *loop, struct err *e)
 	u->source = (struct loop_source){ .fd = -1, .fn = on_ring, .self = u };
 	u->loop = loop;
 	u->disk = d;
+	u->thread = pthread_self();
 	u->last = &u->first;
 	u->last_flush = &u->flushes;
 	r = io_uring_queue_init(RING_ENTRIES, &u->ring, IORING_SETUP_R_DISABLED);

@@ -468,6 +468,32 @@ Test(disk_async, is_not_waited_for)
 	close(end);
 }
 
+static void *drain_elsewhere(void *fd)
+{
+	*(int *)fd = disk_drain(d);
+	return NULL;
+}
+
+/* The kernel lets no thread end before the requests that it was given by it. */
+Test(disk_async, gives_the_kernel_nothing_on_another_thread)
+{
+	char sector[512] = "x";
+	struct io *io = transfer(0, DISK_WRITE, 0, sector, sizeof(sector));
+	pthread_t thread;
+	int fd = -1;
+
+	cr_assert_eq(pthread_create(&thread, NULL, drain_elsewhere, &fd), 0);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_assert_eq(fd, ring_fd());
+	cr_assert_eq(io->n_done, 0);
+	cr_assert_eq(loop_poll(loop, 20), 0);
+	cr_assert_eq(io->n_done, 0, "it is still in line");
+	cr_assert_eq(wait_for(io), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, drain_elsewhere, &fd), 0);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_assert_lt(fd, 0);
+}
+
 /* The bytes of a request are some of those that its spans hold. */
 Test(disk_async, moves_a_part_of_what_the_spans_hold)
 {
