@@ -161,7 +161,7 @@ tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk te
 	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
 	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
 tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_machine_lock test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_vcpu test_vcpu_exits
-tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
+tests_jailer := test_jailer_cgroup test_jailer_devices test_jailer_files test_jailer_ids test_jailer_options
 ldlibs_openapi := -lyaml
 
 $(B)/fakes.a: $(call obj,$(unit_fakes))
