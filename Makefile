@@ -156,7 +156,7 @@ replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop test_name test_unix_socket test_utf8
 tests_core := test_bus test_guest_mem test_kvm test_snap
-tests_virtio := test_blk test_blk_async test_blk_config test_bucket test_disk test_disk_async \
+tests_virtio := test_blk test_blk_async test_blk_config test_blk_ranges test_bucket test_disk test_disk_async \
 	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
 	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
 	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
