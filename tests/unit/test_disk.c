@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "virtio/disk.h"
+#include "virtio/disk_parts.h"
 
 static char dir[] = "/tmp/husk-disk-XX"
 		    "XX"
@@ -270,4 +270,17 @@ Test(disk, zeroes_by_hand_where_the_host_cannot)
 	cr_assert_eq(buf[511], 'x');
 	cr_assert_eq(buf[sizeof(buf) - 512], 'x');
 	cr_assert_arr_eq(buf + 512, zero, sizeof(buf) - 1024);
+}
+
+/* io_uring and some drivers heed it, and would fail what they cannot do at once. */
+Test(disk, does_not_keep_the_flag_that_it_was_opened_with)
+{
+	int flags;
+
+	open_disk(4096, false);
+	flags = fcntl(d->fd, F_GETFL);
+	cr_assert_geq(flags, 0);
+	cr_assert_eq(flags & O_NONBLOCK, 0);
+	cr_assert_eq(flags & O_ACCMODE, O_RDWR);
+	cr_assert_eq(fcntl(d->fd, F_GETFD), FD_CLOEXEC);
 }
