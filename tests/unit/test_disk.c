@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "tests/unit/limit_cpu.h"
 #include "virtio/disk_parts.h"
 
 static char dir[] = "/tmp/husk-disk-XX"
@@ -24,6 +25,7 @@ static struct disk *d;
 
 static void set_up(void)
 {
+	limit_cpu_time();
 	cr_assert_not_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/disk", dir);
 }

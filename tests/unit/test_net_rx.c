@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fake_nic.h"
+#include "tests/unit/limit_cpu.h"
 #include "vmm/base/log.h"
 
 static struct fake_nic nic;
 
 static void set_up(void)
 {
+	limit_cpu_time();
 	log_set_level(LOG_OFF);
 	nic_init(&nic, NULL);
 	nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);

@@ -9,34 +9,23 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/unit/fake_vsock.h"
+#include "tests/unit/limit_cpu.h"
 
 #define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
 
-enum { CPU_SECONDS = 5 };
-
-/* A guest that makes the device spin fails its test soon, and by the processor's time.
- */
-static void bound_cpu_time(void)
-{
-	const struct rlimit l = { CPU_SECONDS, CPU_SECONDS };
-
-	cr_assert_eq(setrlimit(RLIMIT_CPU, &l), 0);
-}
-
 static void set_up(void)
 {
-	bound_cpu_time();
+	limit_cpu_time();
 	fv_init(BASIC);
 	fv_give_rx(FV_RING / 2, FV_BUF);
 }
 
 static void set_up_without_driver(void)
 {
-	bound_cpu_time();
+	limit_cpu_time();
 	fv_attach();
 }
 
