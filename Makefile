@@ -195,7 +195,7 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 	$(Q)mkdir -p $(@D) && $(CC) -c -o $(@:.elf=.o) $< && \
 		ld -T tests/guest/guest.ld --no-warn-rwx-segments -o $@ $(@:.elf=.o)
 
-.PHONY: unit-tests layers fuzz check system
+.PHONY: unit-tests layers fuzz check system mutants
 unit-tests: $(unit_bins) $(replay_bins)
 check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
@@ -203,6 +203,10 @@ check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images 
 
 system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system
+
+# In a copy of the tree, with objects of its own.
+mutants: | build/.setup build/cjson/cJSON.c ## break lines one at a time: tests that do not notice
+	$(Q)tests/mutants
 
 layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 	$(Q)tests/lint/layers $(B) $(layers)
@@ -236,7 +240,7 @@ install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install: DESTDIR, PREFI
 	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk $(DESTDIR)$(PREFIX)/bin/firecracker)
 	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk-jailer $(DESTDIR)$(PREFIX)/bin/jailer)
 clean: ## remove what was built, but keep the guest kernel
-	rm -rf build/release build/asan build/fuzz build/bench
+	rm -rf build/release build/asan build/fuzz build/bench build/mutants
 help: ## list the targets
 	@awk -F ':.* ## ' '/^[a-z-]+:.* ## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 

@@ -13,7 +13,7 @@ packages=(
 	qemu-system-x86
 	# tests, lint and fuzzing
 	libcriterion-dev libyaml-dev clang libclang-rt-14-dev llvm-14 clang-format clang-tidy
-	cppcheck shellcheck curl binutils file git mmdebstrap
+	cppcheck shellcheck curl binutils file git mmdebstrap python3-minimal
 	# what README's examples call
 	iproute2
 )
