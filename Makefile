@@ -156,11 +156,8 @@ replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop test_name test_unix_socket test_utf8
 tests_core := test_bus test_guest_mem test_kvm test_snap
-tests_virtio := test_blk test_blk_async test_blk_config test_blk_ranges test_bucket test_disk test_disk_async \
-	test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx \
-	test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn \
-	test_vsock_end test_vsock_life test_vsock_time fuzz_blk fuzz_net fuzz_vsock
-tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_machine_lock test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_vcpu test_vcpu_exits
+tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits test_blk_ranges test_blk_turns test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
+tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_kernel_pvh test_machine_lock test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_start_order test_vcpu test_vcpu_exits
 tests_jailer := test_jailer_cgroup test_jailer_devices test_jailer_files test_jailer_ids test_jailer_options
 ldlibs_openapi := -lyaml
 
@@ -184,7 +181,7 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(fuzz_parts) $(libs_api)
 
 # What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
 # what those of devices run in guests and beside them.
-static_tools := $(addprefix $(B)/tests/,attack jailed traffic)
+static_tools := $(addprefix $(B)/tests/,attack jailed talk traffic)
 $(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags | build/.setup
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
@@ -195,9 +192,14 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 	$(Q)mkdir -p $(@D) && $(CC) -c -o $(@:.elf=.o) $< && \
 		ld -T tests/guest/guest.ld --no-warn-rwx-segments -o $@ $(@:.elf=.o)
 
+# The same kernel as a 32-bit file, as some of those with a PVH entry are.
+guests += build/guest/pvh32.elf
+build/guest/pvh32.elf: build/guest/pvh.elf
+	$(Q)objcopy -O elf32-i386 $< $@
+
 .PHONY: unit-tests layers fuzz check system mutants
 unit-tests: $(unit_bins) $(replay_bins)
-check: all $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
+check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
 	$(Q)tests/check $(ONLY)
 
@@ -231,14 +233,29 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 	$(Q)benchmarks/jail
 
 # --- the rest ---
-.PHONY: format install clean help
+.PHONY: format figures install deb clean help
+figures: ## draw resources/figures/*.svg anew; needs graphviz, which set-up does not install
+	$(Q)for f in resources/figures/*.dot; do dot -Tsvg "$$f" -o "$${f%.dot}.svg" || exit 1; done
 format: | build/.setup ## format the sources
 	$(Q)tests/lint/files '*.c' '*.h' | xargs clang-format -i
+programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
+docs := README.md SECURITY.md CHANGELOG.md resources/contract.md resources/openapi.yaml
+docdir = $(DESTDIR)$(PREFIX)/share/doc/husk
 # Hard links, since the jailer follows symbolic ones to the name behind them.
-install: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## install: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes
+install: $(programs) ## install it all: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes for links named so
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
-	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk $(DESTDIR)$(PREFIX)/bin/firecracker)
-	$(if $(filter yes,$(FIRECRACKER_NAMES)),ln -f $(DESTDIR)$(PREFIX)/bin/husk-jailer $(DESTDIR)$(PREFIX)/bin/jailer)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1
+	install -D -m 644 -t $(docdir) $(docs)
+	install -m 644 jailer/README.md $(docdir)/jailer.md
+	install -m 644 resources/seccomp/README.md $(docdir)/seccomp.md
+	install -m 644 resources/seccomp/default.json $(docdir)/seccomp-default.json
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system resources/systemd/husk@.service
+	sed -i 's,/usr/bin/husk,$(PREFIX)/bin/husk,g' $(DESTDIR)$(PREFIX)/lib/systemd/system/husk@.service
+	$(if $(filter yes,$(FIRECRACKER_NAMES)),cd $(DESTDIR)$(PREFIX)/bin && ln -f husk firecracker && ln -f husk-jailer jailer)
+deb: $(programs) ## a Debian package of the same: build/husk_VERSION_amd64.deb
+	$(Q)rm -rf build/deb/root build/husk_*.deb
+	$(Q)$(MAKE) -s install DESTDIR=build/deb/root PREFIX=/usr
+	$(Q)resources/deb/build build/deb/root build
 clean: ## remove what was built, but keep the guest kernel
 	rm -rf build/release build/asan build/fuzz build/bench build/mutants
 help: ## list the targets

@@ -145,7 +145,7 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 		r = check_state(a, route, e);
 	if (r == 0) {
 		r = route->serve(a, c, e);
-		if (r < 0)
+		if (r < 0 && r != -EINPROGRESS)
 			err_add(e, r, "%s", route->area);
 	}
 	if (route->end)
@@ -162,7 +162,8 @@ static int serve_route(struct api *a, const struct route *route, const struct ta
 
 	if (r < 0)
 		return r;
-	count(a, route->count);
+	if (a->waiting != req)
+		count(a, route->count);
 	if (req->method == HTTP_METHOD_GET) {
 		r = check_state(a, route, e);
 		return r < 0 ? r : route->serve(a, c, e);
@@ -249,33 +250,68 @@ static void log_reply(
 		(unsigned long long)(clock_us() - since_us));
 }
 
-void api_handle(void *self, const struct http_request *req, struct http_reply *reply)
+/* Whether a request has to wait for another one. */
+static bool is_blocked(const struct api *a, const struct http_request *req)
 {
-	struct api *a = self;
-	struct err e = { "" };
-	uint64_t since_us = clock_us();
-	struct call c = { .out = open_memstream(&reply->body, &reply->body_len) };
-	int r;
+	return a->waiting && a->waiting != req && req->method != HTTP_METHOD_GET;
+}
 
-	log_set_thread("fc_api");
-	log_request(req);
-	log_set_thread("main");
-	r = c.out ? serve(a, req, &c, &e) : err_code(&e, -ENOMEM, "reply");
-	if (r < 0 && c.out) {
-		rewind(c.out);
-		(void)fputs("{\"fault_message\":", c.out);
-		json_write_string(c.out, e.text);
-		(void)putc('}', c.out);
-	}
+static void write_fault(FILE *out, const struct err *e)
+{
+	rewind(out);
+	(void)fputs("{\"fault_message\":", out);
+	json_write_string(out, e->text);
+	(void)putc('}', out);
+}
+
+/* Serves a request: 0, or -errno, which is in the reply then as well. */
+static int answer(struct api *a, const struct http_request *req,
+	struct http_reply *reply, struct err *e)
+{
+	struct call c = { .out = open_memstream(&reply->body, &reply->body_len) };
+	int r = c.out ? serve(a, req, &c, e) : err_code(e, -ENOMEM, "reply");
+
+	if (r < 0 && r != -EINPROGRESS && c.out)
+		write_fault(c.out, e);
 	if (c.out && fclose(c.out) != 0) {
-		r = err_code(&e, -ENOMEM, "reply");
+		r = err_code(e, -ENOMEM, "reply");
 		reply->body_len = 0;
 	}
 	if (reply->body_len == 0)
 		free(TAKE(reply->body));
+	if (r == -EINPROGRESS)
+		return r;
 	reply->deprecated = c.deprecated;
 	if (c.deprecated)
 		a->counts->deprecated_api.deprecated_http_api_calls++;
+	return r;
+}
+
+void api_handle(void *self, const struct http_request *req, struct http_reply *reply)
+{
+	struct api *a = self;
+	bool again = a->waiting == req;
+	uint64_t since_us = again ? a->since_us : clock_us();
+	struct err e = { "" };
+	int r;
+
+	reply->later = is_blocked(a, req);
+	if (reply->later)
+		return;
+	log_set_thread("fc_api");
+	if (!again)
+		log_request(req);
+	log_set_thread("main");
+	if (!again && req->method != HTTP_METHOD_GET)
+		a->since_us = since_us;
+	r = answer(a, req, reply, &e);
+	reply->later = r == -EINPROGRESS;
+	if (reply->later)
+		a->waiting = req;
+	else if (again)
+		a->waiting = NULL;
+	if (reply->later)
+		return;
 	reply->status = r < 0 ? 400 : reply->body ? 200 : 204;
 	log_set_thread("fc_api");
 	log_reply(reply, since_us, e.text);

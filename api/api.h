@@ -15,9 +15,14 @@ struct api {
 	struct machine *machine; /* borrowed, as are the next two */
 	struct api_counts *counts;
 	const char *id; /* of the instance */
+	/* A request whose answer takes its time, or NULL: others wait for it, but for
+	 * those that only ask. Since when. */
+	const struct http_request *waiting;
+	uint64_t since_us;
 };
 
-/* Serves a request: an http_handler whose self is the struct api. */
+/* Serves a request: an http_handler whose self is the struct api. Nothing in it waits
+ * for a guest or its disks: such requests are answered later. */
 void api_handle(void *self, const struct http_request *req, struct http_reply *reply);
 
 /* What a section of the config file does: the PUT of resource ("boot-source"), with the

@@ -212,14 +212,14 @@ int patch_vm(struct api *a, struct call *c, struct err *e)
 	const struct vm_body *body = c->cfg;
 	bool pause = body->state == VM_PAUSED;
 	enum machine_state before = machine_state(a->machine);
-	uint64_t began = clock_us(), took;
+	uint64_t took;
 	int r = 0;
 
 	if (pause)
 		r = machine_pause(a->machine, e);
 	else
 		machine_resume(a->machine);
-	took = clock_us() - began;
+	took = clock_us() - a->since_us;
 	if (machine_state(a->machine) == before)
 		return r; /* it was so already, or failed */
 	if (pause)

@@ -39,6 +39,9 @@ struct http_reply {
 	char *body; /* JSON from malloc, which the server frees; or NULL */
 	size_t body_len;
 	bool deprecated; /* the request used a deprecated field */
+	/* There is no reply yet, and nothing else is set: the handler wants to be asked
+	 * again, with this very request, when the loop has served others. */
+	bool later;
 };
 
 typedef void http_handler(

@@ -24,6 +24,7 @@ enum {
 	DRAIN_MAX =
 		1 << 20, /* read and dropped after the last reply, which arrives so */
 	RETRY_MS = 100, /* when husk was out of something */
+	WAIT_MS = 2, /* before a handler that wanted it is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -48,6 +49,7 @@ struct conn {
 	struct work *work; /* NULL while idle */
 	uint32_t watched;
 	uint64_t used_at; /* when it was last accepted or served, by server.clock */
+	bool is_waiting; /* the handler is to be asked again for its request */
 	bool is_last; /* the reply under way ends the connection */
 	bool is_draining; /* it is sent: what still comes is dropped */
 	size_t drained;
@@ -59,6 +61,7 @@ struct server {
 	struct loop_source retry; /* a timer, set while accepting is paused */
 	bool is_paused; /* no descriptor for the connection that waits */
 	uint64_t clock; /* counts connections and requests */
+	struct loop_source waits; /* a timer, set while a connection is waiting */
 	size_t max_body;
 	http_handler *handler;
 	void *self;
@@ -149,6 +152,15 @@ static int reply_error(struct conn *c)
 	return reply(c, &r);
 }
 
+static void set_waits(struct server *s, bool on)
+{
+	const struct timespec t = { .tv_nsec = on ? WAIT_MS * 1000000 : 0 };
+	const struct itimerspec when = { .it_interval = t, .it_value = t };
+
+	/* a descriptor of ours and a valid time: cannot fail */
+	(void)timerfd_settime(s->waits.fd, 0, &when, NULL);
+}
+
 static int serve(struct conn *c)
 {
 	struct server *s = c->server;
@@ -156,6 +168,11 @@ static int serve(struct conn *c)
 	struct http_reply r = { 0 };
 
 	s->handler(s->self, q, &r);
+	c->is_waiting = r.later;
+	if (r.later) {
+		set_waits(s, true);
+		return 0;
+	}
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
 	c->used_at = ++s->clock;
 	if (q->is_last)
@@ -249,6 +266,18 @@ static int drain(struct conn *c)
 	return n == 0 || c->drained > DRAIN_MAX ? -ENODATA : 0;
 }
 
+/* What a connection needs when it has nothing to send and nobody to wait for. */
+static int after_turn(struct conn *c)
+{
+	if (has_output(c) || c->is_waiting)
+		return 0;
+	if (c->is_last)
+		start_drain(c);
+	else if (!has_input(c) && http_parser_is_idle(c->work->parser))
+		work_destroy(TAKE(c->work));
+	return 0;
+}
+
 static int take_turn(struct conn *c)
 {
 	int r = 0;
@@ -263,13 +292,7 @@ static int take_turn(struct conn *c)
 		r = fill(c);
 	if (r >= 0 && !has_output(c))
 		r = advance(c);
-	if (r < 0 || has_output(c))
-		return r;
-	if (c->is_last)
-		start_drain(c);
-	else if (!has_input(c) && http_parser_is_idle(c->work->parser))
-		work_destroy(TAKE(c->work));
-	return 0;
+	return r < 0 ? r : after_turn(c);
 }
 
 /* --- connections come and go --- */
@@ -323,9 +346,13 @@ static void conn_close(struct conn *c)
 		accept_again(s);
 }
 
+/* A connection that is waiting is not watched: its client may hang up, and finds that
+ * what it asked for is done nevertheless. */
 static int watch(struct conn *c)
 {
-	uint32_t events = has_output(c) || has_input(c) ? EPOLLOUT : EPOLLIN;
+	uint32_t events = c->is_waiting		? 0
+		: has_output(c) || has_input(c) ? EPOLLOUT
+						: EPOLLIN;
 	int r = 0;
 
 	if (events != c->watched)
@@ -364,6 +391,39 @@ static bool goes_before(const struct conn *a, const struct conn *b)
 }
 
 /* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
+static bool is_anyone_waiting(const struct server *s)
+{
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			return true;
+	return false;
+}
+
+static void on_waits(void *self, uint32_t events)
+{
+	struct server *s = self;
+	uint64_t n;
+
+	(void)events;
+	if (read(s->waits.fd, &n, sizeof(n)) < 0)
+		return; /* it was set anew since epoll saw it */
+	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
+		struct conn *c = &s->conns[i];
+		int r;
+
+		if (c->source.fd < 0 || !c->is_waiting)
+			continue;
+		r = serve(c);
+		if (r == 0)
+			r = after_turn(c);
+		if (r < 0 || watch(c) < 0)
+			conn_close(c);
+	}
+	if (!is_anyone_waiting(s))
+		set_waits(s, false);
+}
+
+/* A free slot. One whose client was told that it is over counts as free. */
 static struct conn *find_slot(struct server *s)
 {
 	struct conn *over = NULL;
@@ -489,6 +549,7 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
 	s->retry.fd = -1;
+	s->waits.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -500,6 +561,9 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->retry = (struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
 	/* made now: when it is needed, there may be no descriptor for it */
 	r = loop_add_timer(loop, &s->retry);
+	s->waits = (struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
+	if (r == 0)
+		r = loop_add_timer(loop, &s->waits);
 	if (r == 0)
 		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
@@ -520,5 +584,7 @@ void server_destroy(struct server *s)
 	close_fd(s->listener.fd);
 	loop_remove(s->loop, &s->retry);
 	close_fd(s->retry.fd);
+	loop_remove(s->loop, &s->waits);
+	close_fd(s->waits.fd);
 	free(s);
 }

@@ -18,7 +18,9 @@ struct server;
 /* Serves the connections of listen_fd, a listening Unix stream socket, which is taken
  * over even on failure and made non-blocking. Requests go to the handler one at a time,
  * at most one of each connection per turn of the loop; it must not destroy the server.
- * loop and self are borrowed. 0 or -errno with text. */
+ * A request that it wants to answer later is shown to it again every 2 ms, and nothing
+ * else of that connection is read or seen until it is answered. loop and self are
+ * borrowed. 0 or -errno with text. */
 MUST_CHECK int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	http_handler *handler, void *self, struct server **out, struct err *e);
 

@@ -11,9 +11,9 @@ packages=(
 	musl-tools busybox-static e2fsprogs erofs-utils
 	# the reference host
 	qemu-system-x86
-	# tests, lint and fuzzing
+	# tests, lint, fuzzing and packaging
 	libcriterion-dev libyaml-dev clang libclang-rt-14-dev llvm-14 clang-format clang-tidy
-	cppcheck shellcheck curl binutils file git mmdebstrap python3-minimal
+	cppcheck shellcheck curl binutils file git python3-minimal mandoc mmdebstrap
 	# what README's examples call
 	iproute2
 )

@@ -3,6 +3,7 @@
  * blk: the block device (virtio 1.2, 5.2) over a disk: what the driver is told of it,
  * turns, saved state, and changes while it runs. Loop thread, device lock held.
  */
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -38,7 +39,7 @@ static void set_config(struct blk *b)
 
 	if (!disk_is_read_only(b->disk)) {
 		c.max_discard_sectors = htole32(BLK_DISCARD_SECTORS_MAX);
-		c.max_discard_seg = htole32(BLK_DISCARD_RANGES_MAX);
+		c.max_discard_seg = htole32(BLK_RANGES_MAX);
 		c.discard_sector_alignment = htole32(BLK_DISCARD_ALIGN_SECTORS);
 		c.max_write_zeroes_sectors = htole32(BLK_ZERO_SECTORS_MAX);
 		c.max_write_zeroes_seg = htole32(1);
@@ -49,23 +50,27 @@ static void set_config(struct blk *b)
 	memcpy(b->dev.config, &c, b->dev.config_len);
 }
 
+static bool is_turn_over(const struct blk *b)
+{
+	return b->spent >= BLK_TURN_COST;
+}
+
 /* Serves until the ring is empty or nothing in it can go (0), or the turn is used up
  * (1), or -EPROTO. */
 static int serve_turn(struct blk *b, struct queue *q)
 {
 	int r;
 
-	b->spent = 0;
-	b->starved = false;
-	if (b->later)
-		blk_go_on(b);
-	if (b->spent >= BLK_TURN_COST)
+	blk_go_on(b);
+	if (b->later || is_turn_over(b))
 		return 1;
+	if (b->is_held)
+		return 0;
 	do {
 		(void)queue_want_kicks(q, false); /* emptiness is seen by popping */
 		while ((r = blk_serve_next(b)) == BLK_SERVED)
 			/* guest: a ring that is never empty must not keep the loop */
-			if (b->spent >= BLK_TURN_COST)
+			if (is_turn_over(b))
 				return 1;
 		if (r < 0)
 			return r;
@@ -77,20 +82,38 @@ static int serve_turn(struct blk *b, struct queue *q)
 	return 0;
 }
 
+static void begin_turn(struct blk *b)
+{
+	b->spent = 0;
+	b->turn_us = clock_us();
+	b->in_turn = true;
+}
+
+static int take_turn(struct blk *b, struct queue *q)
+{
+	int r;
+
+	b->starved = b->is_draining = false;
+	begin_turn(b);
+	r = serve_turn(b, q);
+	b->in_turn = false;
+	disk_kick(b->disk);
+	return r;
+}
+
 static int blk_kick(struct vdev *v, unsigned q)
 {
 	struct blk *b = blk_of(v);
 	int r;
 
 	b->stats.queue_event_count++;
-	r = serve_turn(b, &v->queue[q]);
-	disk_kick(b->disk);
+	r = take_turn(b, &v->queue[q]);
 	vdev_notify(v, q); /* once for all, also for those before a fault */
 	b->stats.remaining_reqs_count += queue_left(&v->queue[q]);
 	if (r < 0)
 		b->stats.event_fails++;
 	/* the disk was so quick that nothing is left that could wake a starved one */
-	return r == 0 && b->starved && b->free ? 1 : r;
+	return r == 0 && b->starved && b->has_room ? 1 : r;
 }
 
 /* After requests were finished outside of a turn. */
@@ -117,23 +140,20 @@ static void blk_start(struct vdev *v)
 	(void)v; /* the queue says all */
 }
 
-/* Finishes all that was begun. */
-static void finish_all(struct blk *b)
-{
-	disk_drain(b->disk);
-	if (!b->later)
-		return;
-	while (b->later)
-		blk_go_on(b);
-	vdev_notify(&b->dev, 0);
-}
-
-static void blk_drain(struct vdev *v)
+/* What is in flight ends, which takes no more than BLK_IN_FLIGHT_MAX; a larger request
+ * goes back into the ring after its step. */
+static int blk_drain(struct vdev *v)
 {
 	struct blk *b = blk_of(v);
+	int fd;
 
-	finish_all(b);
-	blk_requests_free(b);
+	b->is_draining = true;
+	blk_settle(b);
+	fd = disk_drain(b->disk);
+	vdev_notify(v, 0);
+	if (fd < 0)
+		blk_requests_free(b);
+	return fd;
 }
 
 static int blk_snap(struct vdev *v, struct snap *s)
@@ -223,14 +243,35 @@ int blk_create(const char *id, struct disk *disk, bool flush, struct loop *loop,
 	return 0;
 }
 
+bool blk_hold(struct vdev *v)
+{
+	struct blk *b = blk_of(v);
+
+	b->is_held = true;
+	begin_turn(b); /* of its own, since kicks may not be served now */
+	blk_go_on(b);
+	b->in_turn = false;
+	(void)disk_drain(b->disk); /* its end is seen by in_flight */
+	vdev_notify(v, 0);
+	return b->in_flight == 0;
+}
+
+void blk_release(struct vdev *v)
+{
+	struct blk *b = blk_of(v);
+
+	b->is_held = false;
+	vdev_serve_again(v, 0);
+}
+
 int blk_set_disk(struct vdev *v, struct disk *disk)
 {
 	AUTO(disk_close) struct disk *owned = disk;
 	struct blk *b = blk_of(v);
 
+	assert(b->is_held && b->in_flight == 0);
 	if (disk_is_read_only(disk) != disk_is_read_only(b->disk))
 		return -EINVAL;
-	finish_all(b);
 	disk_close(b->disk);
 	use_disk(b, TAKE(owned));
 	vdev_config_changed(v);

@@ -20,13 +20,18 @@ MUST_CHECK int blk_create(const char *id, struct disk *disk, bool flush,
 	struct loop *loop, const struct limiter_cfg *limits, struct vdev **out,
 	struct err *e);
 
-/* For the three below: v is a block device that a transport has, on the loop's thread
- * with the device lock held.
+/* For those below: v is a block device that a transport has, on the loop's thread with
+ * the device lock held.
  *
- * Puts another disk in the place of the old one, which is drained and closed: the
- * driver is told of the change, also when the size is the same. Takes the disk over,
- * also on failure: -EINVAL when one can be written and the other not, and the old one
- * stays. */
+ * Takes no more requests off the ring until blk_release. Returns whether none is in
+ * flight: if not, ask again when the loop has served the disk. */
+bool blk_hold(struct vdev *v);
+void blk_release(struct vdev *v);
+
+/* Puts another disk in the place of the old one, which is closed, while blk_hold has
+ * said that none of its requests is in flight: the driver is told of the change, also
+ * when the size is the same. Takes the disk over, also on failure: -EINVAL when one can
+ * be written and the other not, and the old one stays. */
 MUST_CHECK int blk_set_disk(struct vdev *v, struct disk *disk);
 
 /* Merges a change of the limits. */

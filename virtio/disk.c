@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * disk: opening, and synchronous I/O on a regular file or block device. Ranges were
+ * disk: opening, and synchronous I/O on a regular file or a device. Ranges were
  * checked by the device against the size found at opening; that the file has shrunk
  * since, that its file system is full or cannot punch holes, is met here.
  */
@@ -34,14 +34,16 @@ static int check_file(struct disk *d, const char *path, struct err *e)
 		return err_sys(e, "cannot open '%s'", path);
 	if (S_ISDIR(st.st_mode))
 		return err_code(e, -EISDIR, "cannot open '%s'", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_bad(
-			e, "'%s' is neither a regular file nor a block device", path);
 	end = lseek(d->fd, 0, SEEK_END);
+	if (end < 0 && errno == ESPIPE)
+		return err_bad(e,
+			"'%s' cannot be a disk: it is a pipe, a socket or a terminal",
+			path);
 	/* O_NONBLOCK was for opening: io_uring and some drivers would heed it later */
 	if (end < 0 || fcntl(d->fd, F_SETFL, 0) < 0)
 		return err_sys(e, "cannot find the size of '%s'", path);
 	d->is_block = S_ISBLK(st.st_mode);
+	d->is_char = S_ISCHR(st.st_mode);
 	d->bytes = round_down((uint64_t)end, DISK_SECTOR);
 	d->tail = (unsigned)((uint64_t)end - d->bytes);
 	set_serial(d, &st);
@@ -56,7 +58,8 @@ int disk_open(const char *path, bool read_only, struct disk **out, struct err *e
 	if (!d)
 		return err_code(e, -ENOMEM, "cannot open '%s'", path);
 	d->read_only = read_only;
-	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for */
+	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for, nor is
+	 * a terminal's carrier */
 	d->fd = open(path,
 		(read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd < 0)
@@ -100,29 +103,48 @@ void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES])
 
 void disk_cursor_init(struct disk_req *req)
 {
-	req->cursor =
-		(struct disk_cursor){ .iov = req->iov, .n = req->n_iov, .at = req->at };
+	req->cursor = (struct disk_cursor){
+		.iov = req->iov,
+		.n = req->n_iov,
+		.skip = req->skip,
+		.at = req->at,
+		.left = req->len,
+	};
 }
 
 unsigned disk_cursor_spans(struct disk_cursor *c, const struct iovec **out)
 {
-	if (c->skip == 0) {
-		*out = c->iov;
-		return MIN(c->n, (unsigned)IOV_MAX);
+	uint64_t bytes = 0;
+	unsigned n = 0;
+
+	if (c->skip > 0 || c->iov->iov_len > c->left) {
+		c->part = (struct iovec){ (uint8_t *)c->iov->iov_base + c->skip,
+			MIN(c->iov->iov_len - c->skip, c->left) };
+		*out = &c->part;
+		return 1;
 	}
-	c->part = (struct iovec){ (uint8_t *)c->iov->iov_base + c->skip,
-		c->iov->iov_len - c->skip };
-	*out = &c->part;
-	return 1;
+	while (n < c->n && n < IOV_MAX && c->iov[n].iov_len <= c->left - bytes)
+		bytes += c->iov[n++].iov_len;
+	*out = c->iov;
+	return n;
 }
 
 bool disk_cursor_advance(struct disk_cursor *c, size_t n)
 {
 	c->at += n;
+	c->left -= n;
 	c->skip += n;
 	for (; c->n > 0 && c->skip >= c->iov->iov_len; c->n--, c->iov++)
 		c->skip -= c->iov->iov_len;
-	return c->n == 0;
+	return c->left == 0;
+}
+
+void disk_go_past(struct disk_req *req)
+{
+	req->iov = req->cursor.iov;
+	req->n_iov = req->cursor.n;
+	req->skip = req->cursor.skip;
+	req->at = req->cursor.at;
 }
 
 typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
@@ -131,7 +153,7 @@ typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
  * kernel moves nothing, as it does past the end of a file that shrank. */
 static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
 {
-	while (c->n > 0) {
+	while (c->left > 0) {
 		const struct iovec *iov;
 		unsigned n = disk_cursor_spans(c, &iov);
 		ssize_t moved = move(fd, iov, (int)n, (off_t)c->at);
@@ -149,7 +171,7 @@ static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
  * for this range: a block device with larger sectors. */
 static bool is_unsupported(int r, bool *never)
 {
-	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY)
+	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY || r == -ENODEV)
 		*never = true;
 	return *never || r == -EINVAL;
 }
@@ -186,17 +208,17 @@ static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 	while (len > 0) {
 		struct iovec iov[64];
 		struct disk_cursor c = { .iov = iov, .at = at };
-		uint64_t part = 0;
 		int r;
 
-		for (; c.n < ARRAY_LEN(iov) && part < len; part += iov[c.n++].iov_len)
+		for (; c.n < ARRAY_LEN(iov) && c.left < len;
+			c.left += iov[c.n++].iov_len)
 			iov[c.n] = (struct iovec){ (void *)(uintptr_t)zeroes,
-				MIN(len - part, sizeof(zeroes)) };
+				MIN(len - c.left, sizeof(zeroes)) };
+		len -= c.left;
 		r = move_all(pwritev, d->fd, &c);
 		if (r < 0)
 			return r;
-		at += part;
-		len -= part;
+		at = c.at;
 	}
 	return 0;
 }
@@ -222,9 +244,8 @@ static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 /* No mode discards on a block device: FALLOC_FL_PUNCH_HOLE writes zeroes there, by
  * which many give no space back, and io_uring has a command like BLKDISCARD from
  * Linux 6.12 on only. So a discard on one is done at once, on the loop. It is rare
- * (fstrim), and a range is no longer than the device lets a guest ask for. For a guest
- * that asks for one after another, the device ends its turn after each, so that others
- * have theirs in between. */
+ * (fstrim), and the device asks for a part of a range at a time and ends its turn after
+ * each, so that others have theirs in between. */
 int disk_range_mode(const struct disk *d, const struct disk_req *req)
 {
 	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block
@@ -237,6 +258,11 @@ int disk_range_mode(const struct disk *d, const struct disk_req *req)
 	return -1;
 }
 
+int disk_flushed(const struct disk *d, int r)
+{
+	return r == -EINVAL && d->is_char ? 0 : r;
+}
+
 int disk_run(struct disk *d, struct disk_req *req)
 {
 	switch (req->op) {
@@ -245,7 +271,7 @@ int disk_run(struct disk *d, struct disk_req *req)
 	case DISK_WRITE:
 		return move_all(pwritev, d->fd, &req->cursor);
 	case DISK_FLUSH:
-		return fdatasync(d->fd) < 0 ? -errno : 0;
+		return disk_flushed(d, fdatasync(d->fd) < 0 ? -errno : 0);
 	case DISK_DISCARD:
 		return req->len > 0 ? discard(d, req->at, req->len) : 0;
 	case DISK_ZERO:
@@ -259,7 +285,15 @@ bool disk_is_async(const struct disk *d)
 	return d->engine != NULL;
 }
 
-bool disk_discards_at_once(const struct disk *d)
+bool disk_is_at_once(const struct disk *d, const struct disk_req *req)
+{
+	bool is_range = req->op == DISK_DISCARD || req->op == DISK_ZERO;
+
+	return !d->engine || d->engine_is_lost ||
+		(is_range && disk_range_mode(d, req) < 0);
+}
+
+bool disk_discards_slowly(const struct disk *d)
 {
 	return d->is_block;
 }
@@ -285,8 +319,7 @@ void disk_kick(struct disk *d)
 		d->engine->kick(d);
 }
 
-void disk_drain(struct disk *d)
+int disk_drain(struct disk *d)
 {
-	if (d->engine)
-		d->engine->drain(d);
+	return d->engine ? d->engine->drain(d) : -1;
 }

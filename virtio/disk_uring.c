@@ -13,7 +13,19 @@
 
 #include "virtio/disk_parts.h"
 
-enum { RING_ENTRIES = 256 }; /* of a virtqueue; the kernel doubles it for completions */
+enum {
+	RING_ENTRIES = 256, /* of a virtqueue; the kernel doubles it for completions */
+	/* Bytes to read or write that one system call starts. The kernel does not
+	 * always keep its word not to block in it: a read waits for a place in the
+	 * queue of a slow device. */
+	SUBMIT_BYTES = 1 << 20,
+	/* A system call that takes so long has blocked. Requests then go to threads of
+	 * the kernel, which is dearer, for this time, and for twice as long each time
+	 * that it happens again. */
+	BLOCKED_US = 20 * 1000,
+	WARY_US = 10 * 1000 * 1000,
+	WARY_DOUBLINGS = 10,
+};
 
 struct uring {
 	struct io_uring ring;
@@ -25,6 +37,9 @@ struct uring {
 	 * the ring already; `unposted` is the one after those. */
 	struct disk_req *first, **last, *unposted;
 	unsigned n_posted;
+	uint64_t posted_bytes; /* to be moved by those */
+	uint64_t wary_until_us;
+	unsigned n_blocked; /* system calls that did */
 	unsigned n_inside; /* taken by the kernel, not yet completed */
 	bool broken; /* the kernel takes no more, ever: all is served here */
 
@@ -148,16 +163,42 @@ static void fill(struct io_uring_sqe *sqe, struct disk_req *req)
 	io_uring_sqe_set_data(sqe, req);
 }
 
+static bool is_move(const struct disk_req *req)
+{
+	return req->op == DISK_READ || req->op == DISK_WRITE;
+}
+
 static void post(struct uring *u)
 {
-	while (u->unposted && u->n_inside + u->n_posted < RING_ENTRIES) {
+	bool wary = u->wary_until_us > 0 && clock_us() < u->wary_until_us;
+
+	u->posted_bytes = 0;
+	while (u->unposted && u->n_inside + u->n_posted < RING_ENTRIES &&
+		u->posted_bytes < SUBMIT_BYTES) {
+		struct disk_req *req = u->unposted;
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 		assert(sqe); /* there are RING_ENTRIES of them */
-		fill(sqe, u->unposted);
-		u->unposted = u->unposted->next;
+		fill(sqe, req);
+		if (wary && is_move(req))
+			sqe->flags |= IOSQE_ASYNC;
+		u->posted_bytes += is_move(req) ? req->cursor.left : 0;
+		u->unposted = req->next;
 		u->n_posted++;
 	}
+}
+
+static int submit(struct uring *u)
+{
+	uint64_t began = clock_us(), now;
+	int r = io_uring_submit(&u->ring);
+
+	now = clock_us();
+	if (u->posted_bytes > 0 && now - began > BLOCKED_US) {
+		u->wary_until_us = now + ((uint64_t)WARY_US << u->n_blocked);
+		u->n_blocked = MIN(u->n_blocked + 1, WARY_DOUBLINGS);
+	}
+	return r;
 }
 
 /* Serves all that is in line, also what that puts there. */
@@ -195,13 +236,15 @@ static void start(struct uring *u)
 	if (!u->broken)
 		post(u);
 	while (u->n_posted > 0) {
-		int r = io_uring_submit(&u->ring);
+		int r = submit(u);
 
 		for (int i = 0; i < r; i++) {
 			(void)take_first(u);
 			u->n_posted--;
 			u->n_inside++;
 		}
+		if (r > 0 && u->n_posted == 0)
+			post(u);
 		if (r > 0)
 			continue;
 		if (is_passing(r) && u->n_inside > 0)
@@ -209,7 +252,9 @@ static void start(struct uring *u)
 		/* nothing will come that could: these are served here */
 		u->broken = !is_passing(r);
 		take_back(u);
+		u->disk->engine_is_lost = true; /* what follows is at once too */
 		serve_here(u);
+		u->disk->engine_is_lost = u->broken;
 	}
 	if (u->broken)
 		serve_here(u);
@@ -218,7 +263,7 @@ static void start(struct uring *u)
 /* The kernel's answer to a request: done, to be continued, or to be done here. */
 static void advance(struct uring *u, struct disk_req *req, int r)
 {
-	bool moves = req->op == DISK_READ || req->op == DISK_WRITE;
+	bool moves = is_move(req);
 	bool again = r == -EINTR || r == -EAGAIN || r == -ECANCELED;
 
 	if (moves && r == 0)
@@ -234,6 +279,8 @@ static void advance(struct uring *u, struct disk_req *req, int r)
 	if (again ||
 		(is_range(req) && (r == -EOPNOTSUPP || r == -ENOSYS || r == -EINVAL)))
 		r = disk_run(u->disk, req);
+	if (req->op == DISK_FLUSH)
+		r = disk_flushed(u->disk, r);
 	complete(u, req, r);
 }
 
@@ -284,21 +331,15 @@ static void on_ring(void *self, uint32_t events)
 		tell_owner(u->disk);
 }
 
-static void uring_drain(struct disk *d)
+static int uring_drain(struct disk *d)
 {
 	struct uring *u = d->engine_self;
 	uint64_t before = u->n_done;
 
 	go_on(u);
-	while (u->n_inside > 0) {
-		struct io_uring_cqe *cqe;
-
-		/* interrupted: looked at again */
-		(void)io_uring_wait_cqe(&u->ring, &cqe);
-		go_on(u);
-	}
 	if (u->n_done > before)
 		tell_owner(d);
+	return u->n_inside > 0 ? u->source.fd : -1;
 }
 
 static void free_uring(struct uring *u)
@@ -353,6 +394,8 @@ static int restrict_ring(struct io_uring *ring)
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FALLOCATE },
 		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
 			.sqe_flags = IOSQE_FIXED_FILE },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+			.sqe_flags = IOSQE_ASYNC },
 	};
 	int n = io_uring_register_restrictions(ring, r, ARRAY_LEN(r));
 

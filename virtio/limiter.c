@@ -120,20 +120,25 @@ void limiter_destroy(struct limiter *l)
 
 bool limiter_take(struct limiter *l, uint64_t bytes)
 {
-	uint64_t now, for_bytes, for_op, wait, at;
+	return limiter_take_many(l, 1, bytes);
+}
+
+bool limiter_take_many(struct limiter *l, uint64_t ops, uint64_t bytes)
+{
+	uint64_t now, for_bytes, for_ops, wait, at;
 
 	if (!l->has_limits)
 		return true;
 	now = now_ns();
 	for_bytes = bucket_wait_ns(&l->now.bytes, bytes, now);
-	for_op = bucket_wait_ns(&l->now.ops, 1, now);
-	wait = MAX(for_bytes, for_op);
+	for_ops = bucket_wait_ns(&l->now.ops, ops, now);
+	wait = MAX(for_bytes, for_ops);
 	if (wait > 0) {
 		wait_until(l, add_ok(now, wait, &at) ? at : UINT64_MAX);
 		return false;
 	}
 	bucket_take(&l->now.bytes, bytes, now);
-	bucket_take(&l->now.ops, 1, now);
+	bucket_take(&l->now.ops, ops, now);
 	l->waiting = false; /* the timer, if it still runs, finds nothing to do */
 	return true;
 }

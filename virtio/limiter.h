@@ -33,10 +33,13 @@ void limiter_destroy(struct limiter *l);
 DEFINE_AUTO(struct limiter *, limiter_destroy);
 
 /* Takes one operation of `bytes` bytes (0: it costs an operation only). False when it
- * has to wait: nothing was taken, and `ready` will be called. One operation larger than
+ * has to wait: nothing was taken, and `ready` will be called. What is larger than
  * the whole bucket goes when the bucket is full, and what it owes is waited for after.
  */
 MUST_CHECK bool limiter_take(struct limiter *l, uint64_t bytes);
+
+/* The same of `ops` operations, of `bytes` bytes together. */
+MUST_CHECK bool limiter_take_many(struct limiter *l, uint64_t ops, uint64_t bytes);
 
 /* Merges a change, with new full buckets; a waiting request is told to try again. */
 void limiter_patch(struct limiter *l, const struct limiter_patch *p);

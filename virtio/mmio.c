@@ -5,7 +5,7 @@
  * the guest's: what comes in a state that does not allow it is ignored. A guest fault
  * stops the device until the driver resets it, and nothing else.
  */
-#include "virtio/mmio.h"
+#include "virtio/mmio_parts.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -13,6 +13,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -32,36 +33,12 @@ enum {
 		(uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC | \
 		(uint64_t)1 << VIRTIO_RING_F_EVENT_IDX)
 
-struct kick {
-	struct loop_source source; /* its eventfd */
-	struct mmio *t;
-	unsigned q;
-};
-
-struct mmio {
-	struct vdev *dev;
-	struct vdev_host host; /* dev->host points here */
-	struct guest_mem *mem;
-	struct loop *loop;
-	struct kick kick[VDEV_QUEUES_MAX];
-	int irq_fd;
-	bool paused;
-	uint64_t faults;
-	struct mmio_irqs irqs;
-
-	/* The driver's view; L: device lock */
-	uint32_t status, isr, generation;
-	uint32_t device_features_sel, driver_features_sel, queue_sel;
-	uint64_t driver_features;
-};
-
 static void signal_fd(int fd)
 {
 	(void)eventfd_write(fd, 1); /* full: signalled already */
 }
 
-/* The driver is ready and did no wrong. */
-static bool is_live(const struct mmio *t)
+bool mmio_is_live(const struct mmio *t)
 {
 	return (t->status &
 		       (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET |
@@ -121,7 +98,7 @@ static void on_kick(void *self, uint32_t events)
 	(void)events;
 	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
 	/* guest: a kick before DRIVER_OK, after a fault or of an unready queue */
-	if (t->paused || !is_live(t) || !t->dev->queue[k->q].ready)
+	if (t->paused || t->resetting || !mmio_is_live(t) || !t->dev->queue[k->q].ready)
 		return;
 	r = t->dev->ops->kick(t->dev, k->q);
 	if (r < 0)
@@ -130,8 +107,7 @@ static void on_kick(void *self, uint32_t events)
 		signal_fd(k->source.fd);
 }
 
-/* As if power had just come on, with nothing in flight. */
-static void clear(struct mmio *t)
+void mmio_clear(struct mmio *t)
 {
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		queue_reset(&t->dev->queue[q]);
@@ -141,11 +117,29 @@ static void clear(struct mmio *t)
 	t->driver_features = 0;
 }
 
+static int drain(struct mmio *t)
+{
+	return t->status & VIRTIO_CONFIG_S_DRIVER_OK ? t->dev->ops->drain(t->dev) : -1;
+}
+
+/* Goes on with a reset that has begun. -1 when it is complete, else as drain. */
+static int go_on_resetting(struct mmio *t)
+{
+	int fd = drain(t);
+
+	if (fd >= 0)
+		return fd;
+	if ((t->status & VIRTIO_CONFIG_S_DRIVER_OK) && t->dev->ops->leave)
+		t->dev->ops->leave(t->dev);
+	t->resetting = false;
+	mmio_clear(t);
+	return -1;
+}
+
 static void reset(struct mmio *t)
 {
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		t->dev->ops->drain(t->dev);
-	clear(t);
+	t->resetting = true;
+	(void)go_on_resetting(t);
 }
 
 static uint64_t offered(const struct mmio *t)
@@ -153,15 +147,14 @@ static uint64_t offered(const struct mmio *t)
 	return t->dev->features | TRANSPORT_FEATURES;
 }
 
-static bool features_ok(const struct mmio *t)
+bool mmio_features_ok(const struct mmio *t)
 {
 	/* guest: features that were not offered, or a legacy driver */
 	return (t->driver_features & ~offered(t)) == 0 &&
 		(t->driver_features >> VIRTIO_F_VERSION_1 & 1);
 }
 
-/* Checks the rings and lets the device run. 0 or -EPROTO. */
-static int start(struct mmio *t)
+int mmio_start(struct mmio *t)
 {
 	struct vdev *v = t->dev;
 
@@ -184,12 +177,12 @@ static int start(struct mmio *t)
 static bool advance(struct mmio *t, uint32_t bit)
 {
 	if (bit == VIRTIO_CONFIG_S_FEATURES_OK) {
-		if (!features_ok(t))
+		if (!mmio_features_ok(t))
 			return false;
 		t->dev->acked = t->driver_features;
 	}
 	t->status |= bit;
-	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && start(t) < 0)
+	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && mmio_start(t) < 0)
 		host_fault(t->dev);
 	return true;
 }
@@ -371,11 +364,18 @@ static bool is_whole(uint64_t at, size_t n)
 	return n == sizeof(uint32_t) && at % sizeof(uint32_t) == 0;
 }
 
+/* Whether a reset is under way that does not end now. */
+static bool is_resetting(struct mmio *t)
+{
+	return t->resetting && go_on_resetting(t) >= 0;
+}
+
 static void bus_read_page(void *self, uint64_t at, void *data, size_t n)
 {
 	struct mmio *t = self;
 
 	memset(data, 0, n);
+	(void)is_resetting(t); /* what is read is right in either case */
 	if (at >= VIRTIO_MMIO_CONFIG) {
 		at -= VIRTIO_MMIO_CONFIG;
 		/* guest: past the configuration there are zeroes */
@@ -396,8 +396,19 @@ static void bus_write_page(void *self, uint64_t at, const void *data, size_t n)
 	/* The configuration is read-only for all devices here. */
 	if (at >= VIRTIO_MMIO_CONFIG || !is_whole(at, n))
 		return;
+	if (is_resetting(self))
+		return; /* guest: nothing begins before the reset is complete */
 	memcpy(&value, data, sizeof(value));
 	write_register(self, at, le32toh(value));
+}
+
+/* Linux takes a reset for complete when its write returns, and frees the memory that
+ * requests in flight still use. */
+static int bus_busy_page(void *self)
+{
+	struct mmio *t = self;
+
+	return t->resetting ? go_on_resetting(t) : -1;
 }
 
 const struct bus_ops *mmio_bus_ops(void)
@@ -406,6 +417,7 @@ const struct bus_ops *mmio_bus_ops(void)
 		.name = "virtio-mmio",
 		.read = bus_read_page,
 		.write = bus_write_page,
+		.busy = bus_busy_page,
 	};
 
 	return &ops;
@@ -469,11 +481,21 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	return 0;
 }
 
+static void wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		(void)poll(&p, 1, -1); /* interrupted: looked at again */
+}
+
 void mmio_destroy(struct mmio *t)
 {
 	if (!t)
 		return;
 	reset(t); /* which may signal a kick */
+	while (t->resetting)
+		wait_for(go_on_resetting(t));
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
 		if (t->kick[q].source.fd < 0)
 			continue;
@@ -511,79 +533,23 @@ struct mmio_irqs mmio_irqs(const struct mmio *t)
 	return t->irqs;
 }
 
-void mmio_pause(struct mmio *t)
+int mmio_pause(struct mmio *t)
 {
+	int fd = -1;
+
 	t->paused = true;
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		t->dev->ops->drain(t->dev);
+	if (!t->is_still)
+		fd = t->resetting ? go_on_resetting(t) : drain(t);
+	t->is_still = fd < 0;
+	return fd;
 }
 
 void mmio_resume(struct mmio *t)
 {
-	t->paused = false;
+	t->paused = t->is_still = false;
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		if (t->dev->queue[q].ready)
 			signal_fd(t->kick[q].source.fd);
 	if (t->isr != 0)
 		signal_fd(t->irq_fd); /* an edge that a snapshot may have swallowed */
-}
-
-/* Whether a loaded status is one that write_status and host_fault can lead to. */
-static bool is_status(uint32_t status)
-{
-	uint32_t steps = status &
-		~(uint32_t)(VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET);
-
-	return steps == 0 || steps == VIRTIO_CONFIG_S_ACKNOWLEDGE ||
-		steps == (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER) ||
-		steps ==
-		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			VIRTIO_CONFIG_S_FEATURES_OK) ||
-		steps ==
-		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
-}
-
-static void snap_registers(struct mmio *t, struct snap *s)
-{
-	uint32_t id = t->dev->ops->id;
-
-	snap_u32(s, &id);
-	snap_u32(s, &t->status);
-	snap_u32(s, &t->isr);
-	snap_u32(s, &t->generation);
-	snap_u32(s, &t->device_features_sel);
-	snap_u32(s, &t->driver_features_sel);
-	snap_u32(s, &t->queue_sel);
-	snap_u64(s, &t->driver_features);
-	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
-		queue_snap(&t->dev->queue[q], s);
-	if (!s->loading || s->error != 0)
-		return;
-	if (id != t->dev->ops->id || !is_status(t->status) ||
-		((t->status & VIRTIO_CONFIG_S_FEATURES_OK) && !features_ok(t)))
-		s->error = -EBADMSG;
-	else if (t->status & VIRTIO_CONFIG_S_FEATURES_OK)
-		t->dev->acked = t->driver_features;
-}
-
-int mmio_snap(struct mmio *t, struct snap *s)
-{
-	int r;
-
-	assert(t->paused);
-	if (s->loading)
-		reset(t);
-	(void)snap_begin(s, "VMIO", 1); /* one version so far */
-	snap_registers(t, s);
-	r = t->dev->ops->snap(t->dev, s);
-	snap_end(s);
-	r = snap_check(s, r == 0);
-	if (s->loading && r == 0 && is_live(t))
-		r = snap_check(s, start(t) == 0);
-	if (s->loading && r == 0 && is_live(t))
-		t->dev->ops->drain(t->dev); /* still until mmio_resume */
-	if (s->loading && r < 0)
-		clear(t);
-	return r;
 }

@@ -18,7 +18,8 @@ enum { MMIO_BYTES = 4096, MMIO_NOTIFY_OFFSET = 0x50 };
 /* Takes dev over, also on failure. Borrows mem and loop, which must outlive it. */
 MUST_CHECK int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	struct mmio **out, struct err *e);
-/* Drains and destroys the device too. */
+/* Destroys the device too, when all that is in flight has ended: this waits, without
+ * end. After mmio_pause has given -1 there is nothing to wait for. */
 void mmio_destroy(struct mmio *t);
 DEFINE_AUTO(struct mmio *, mmio_destroy);
 
@@ -34,15 +35,18 @@ const struct bus_ops *mmio_bus_ops(void);
 int mmio_kick_fd(const struct mmio *t, unsigned q);
 int mmio_irq_fd(const struct mmio *t);
 
-/* Stops serving, with nothing in flight, and starts again: for pause and snapshots.
- * Kicks that come in between are not lost: resuming looks at every queue. */
-void mmio_pause(struct mmio *t);
+/* Stops serving, and starts again: for pause and snapshots. mmio_pause does not wait:
+ * -1 when nothing is in flight, so that the device is still; else a descriptor,
+ * borrowed, that is readable when there is progress, and mmio_pause is to be called
+ * again then or later. mmio_resume may come at any time. Kicks that come in between are
+ * not lost: resuming looks at every queue. */
+int mmio_pause(struct mmio *t);
 void mmio_resume(struct mmio *t);
 
-/* Saves or loads transport, queues and device, while paused. After a load that
- * succeeded the device is as it was; after one that failed (-EBADMSG when the values
- * make no sense, the rings do not fit guest memory, or the device no longer offers what
- * the driver accepted) it is reset. */
+/* Saves or loads transport, queues and device, while paused and still. After a load
+ * that succeeded the device is as it was; after one that failed (-EBADMSG when the
+ * values make no sense, the rings do not fit guest memory, or the device no longer
+ * offers what the driver accepted) it is reset. */
 MUST_CHECK int mmio_snap(struct mmio *t, struct snap *s);
 
 /* Guest faults since creation. */

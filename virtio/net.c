@@ -201,13 +201,14 @@ static int net_kick(struct vdev *v, unsigned q)
 	return r;
 }
 
-static void net_drain(struct vdev *v)
+static int net_drain(struct vdev *v)
 {
 	struct net *n = net_of(v);
 
 	net_rx_stop(n);
 	net_tx_stop(n);
 	watch(n);
+	return -1;
 }
 
 /* The address and MTU are those that the driver knows. */

@@ -34,9 +34,16 @@ struct vdev_ops {
 	/* Queue q has work, perhaps: 0, or 1 when it stopped with work left and is to
 	 * be called again in the loop's next turn, or -EPROTO for a guest fault. */
 	int (*kick)(struct vdev *v, unsigned q);
-	/* Finish what is in flight, then be still until start or kick: for reset and
-	 * snapshots. May come twice, or without a start. */
-	void (*drain)(struct vdev *v);
+	/* Begin nothing more and let what is in flight end, without waiting: for reset
+	 * and snapshots. -1 when the device is still, and it stays so until start or
+	 * kick. Else a descriptor, borrowed, that is readable when there is progress:
+	 * drain is called again then, and neither start, kick, snap nor destroy before
+	 * it has given -1. May come twice, or without a start. */
+	int (*drain)(struct vdev *v);
+	/* The driver is gone, or about to be: after drain, the last time that its
+	 * queues can be read. On the thread of the vCPU that reset the device, or of
+	 * the loop. NULL: nothing to do. */
+	void (*leave)(struct vdev *v);
 	/* One field list in a section of its own, both directions; ends in snap_check.
 	 * May call vdev_config_changed when what it loads no longer fits the host. */
 	int (*snap)(struct vdev *v, struct snap *s);

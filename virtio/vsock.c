@@ -4,10 +4,12 @@
  * thread, device lock held. What it is made of is in vsock_parts.h.
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -47,7 +49,7 @@ static void end_all(struct vsock *s, bool with_lines)
 	struct vsock_conn *c;
 
 	while ((c = TAILQ_FIRST(&s->all)))
-		vsock_conn_forget(c);
+		vsock_conn_forget(c); /* to the left, or the dead */
 	while (with_lines && (c = TAILQ_FIRST(&s->lines)))
 		vsock_conn_forget(c);
 	s->n_rst = 0;
@@ -201,12 +203,21 @@ static void vsock_start(struct vdev *v)
 	vsock_set_timer(s, clock_us());
 }
 
-static void vsock_drain(struct vdev *v)
+static int vsock_drain(struct vdev *v)
 {
 	struct vsock *s = vsock_of(v);
 
 	sleep_now(s);
 	vsock_set_timer(s, clock_us()); /* to see whether it was for a reset */
+	return -1;
+}
+
+static void vsock_leave(struct vdev *v)
+{
+	struct vsock *s = vsock_of(v);
+
+	vsock_keep_sent(s, true);
+	s->live = false;
 }
 
 void vsock_reset_transport(struct vdev *v)
@@ -214,6 +225,7 @@ void vsock_reset_transport(struct vdev *v)
 	struct vsock *s = vsock_of(v);
 	int r = 0;
 
+	vsock_keep_sent(s, false);
 	forget_all(s, false);
 	if (!s->live || !v->queue[VSOCK_EVENT].ready)
 		return;
@@ -270,8 +282,12 @@ static int vsock_snap(struct vdev *v, struct snap *s)
 static void vsock_destroy(struct vdev *v)
 {
 	struct vsock *s = vsock_of(v);
+	struct vsock_conn *c;
 
-	forget_all(s, true);
+	end_all(s, true);
+	while ((c = TAILQ_FIRST(&s->left)))
+		vsock_conn_give_up(c);
+	free_dead(s);
 	if (s->listener.fd >= 0)
 		loop_remove(s->loop, &s->listener);
 	if (s->timer.fd >= 0)
@@ -289,6 +305,7 @@ static const struct vdev_ops vsock_ops = {
 	.start = vsock_start,
 	.kick = vsock_kick,
 	.drain = vsock_drain,
+	.leave = vsock_leave,
 	.snap = vsock_snap,
 	.destroy = vsock_destroy,
 };
@@ -313,10 +330,23 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->lines);
+	TAILQ_INIT(&s->left);
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->timed);
 	TAILQ_INIT(&s->dead);
 	return s;
+}
+
+/* The first descriptor that connections leave to others. A small limit is shared, not
+ * given to the reserve alone. */
+static int first_reserved_fd(void)
+{
+	struct rlimit l = { 0, 0 };
+	rlim_t n;
+
+	(void)getrlimit(RLIMIT_NOFILE, &l); /* with these arguments: cannot fail */
+	n = MIN(l.rlim_cur, (rlim_t)INT_MAX);
+	return (int)(n - MIN(n / 4, (rlim_t)VSOCK_FDS_RESERVED));
 }
 
 /* Made now, like a limiter's: when it is needed, the host may be out of descriptors. */
@@ -344,6 +374,7 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 			uds_path, n, (int)UNIX_PATH_MAX);
 	memcpy(s->path, uds_path, n);
 	s->cid = guest_cid;
+	s->fd_max = first_reserved_fd();
 	set_cid(s);
 	s->dev.features = (uint64_t)1 << VIRTIO_F_IN_ORDER;
 	r = vdev_init(&s->dev, &vsock_ops, "vsock", e);

@@ -9,11 +9,14 @@
 	{                              \
 		VSOCK_##to, (actions), \
 	}
-/* The guest is told by RST, or is not, because it knows already or never knew. */
-#define KILL GO(DYING, VSOCK_CLOSE | VSOCK_DISARM)
-#define FORGET GO(DEAD, VSOCK_CLOSE | VSOCK_DISARM)
-#define GUEST_DONE GO(DRAINING, VSOCK_ARM | VSOCK_DRAIN)
-#define HOST_DONE GO(HOST_CLOSED, VSOCK_SAY_SHUTDOWN | VSOCK_ARM)
+/* The guest is told by RST, or is not, because it knows already or never knew. The host
+ * gets what the guest sent before, in each case, unless it is the one that is gone. */
+#define KILL GO(DYING, VSOCK_FINISH | VSOCK_DISARM)
+#define FORGET GO(LEFT, VSOCK_FINISH | VSOCK_DISARM)
+#define HOST_LOST GO(DYING, VSOCK_CLOSE | VSOCK_DISARM)
+#define CLIENT_LOST GO(DEAD, VSOCK_CLOSE | VSOCK_DISARM)
+/* Both directions are at their end. */
+#define HOST_DONE GO(HOST_CLOSED, VSOCK_SAY_SENT | VSOCK_SAY_DEAF | VSOCK_ARM)
 
 static const struct vsock_step otherwise[VSOCK_EVENTS] = {
 	[VSOCK_EV_REQUEST] = KILL,
@@ -26,73 +29,95 @@ static const struct vsock_step otherwise[VSOCK_EVENTS] = {
 	[VSOCK_EV_CREDIT] = KILL,
 	[VSOCK_EV_CREDIT_REQUEST] = KILL,
 	[VSOCK_EV_BAD] = KILL,
-	[VSOCK_EV_HOST_ERROR] = KILL,
+	[VSOCK_EV_HOST_DEAF] = HOST_LOST,
+	[VSOCK_EV_HOST_ERROR] = HOST_LOST,
 	[VSOCK_EV_DEADLINE] = KILL,
 };
 
-/* An entry that is all zero is not named. */
+/* An entry that is all zero is not named. A SHUTDOWN that ends both directions is
+ * answered by RST, whether it says so or is the second half: KILL. */
 static const struct vsock_step steps[VSOCK_STATES][VSOCK_EVENTS] = {
+	[VSOCK_NONE] = {
+		[VSOCK_EV_REQUEST] = GO(ANSWERING, VSOCK_ARM),
+	},
 	[VSOCK_LINE] = {
 		[VSOCK_EV_LINE] = GO(ASKING, VSOCK_ARM),
-		[VSOCK_EV_BAD] = FORGET,
-		[VSOCK_EV_HOST_EOF] = FORGET,
-		[VSOCK_EV_HOST_ERROR] = FORGET,
+		[VSOCK_EV_BAD] = CLIENT_LOST,
+		[VSOCK_EV_HOST_EOF] = CLIENT_LOST,
+		[VSOCK_EV_HOST_ERROR] = CLIENT_LOST,
 	},
 	[VSOCK_ASKING] = {
 		[VSOCK_EV_SENT] = GO(ASKED, 0),
-		[VSOCK_EV_HOST_ERROR] = FORGET,
-		[VSOCK_EV_DEADLINE] = FORGET,
+		[VSOCK_EV_HOST_ERROR] = CLIENT_LOST,
+		[VSOCK_EV_DEADLINE] = CLIENT_LOST,
 	},
 	[VSOCK_ASKED] = {
 		[VSOCK_EV_RESPONSE] = GO(OPEN, VSOCK_DISARM | VSOCK_SAY_OK),
 	},
 	[VSOCK_ANSWERING] = {
-		[VSOCK_EV_SENT] = GO(OPEN, 0),
+		[VSOCK_EV_SENT] = GO(OPEN, VSOCK_DISARM),
 	},
 	[VSOCK_OPEN] = {
 		[VSOCK_EV_SHUT_RCV] = GO(GUEST_DEAF, VSOCK_SHUT_RD),
 		[VSOCK_EV_SHUT_SEND] = GO(GUEST_SENT, VSOCK_DRAIN),
-		[VSOCK_EV_SHUT_BOTH] = GUEST_DONE,
 		[VSOCK_EV_RW] = GO(OPEN, VSOCK_TAKE),
 		[VSOCK_EV_CREDIT] = GO(OPEN, 0),
 		[VSOCK_EV_CREDIT_REQUEST] = GO(OPEN, VSOCK_SAY_CREDIT),
-		[VSOCK_EV_HOST_EOF] = HOST_DONE,
+		[VSOCK_EV_HOST_EOF] = GO(HOST_SENT, VSOCK_SAY_SENT),
+		[VSOCK_EV_HOST_GONE] = HOST_DONE,
+		[VSOCK_EV_HOST_DEAF] = GO(HOST_DEAF, VSOCK_SAY_DEAF | VSOCK_DROP),
 	},
 	[VSOCK_GUEST_SENT] = {
-		[VSOCK_EV_SHUT_RCV] = GUEST_DONE,
 		[VSOCK_EV_SHUT_SEND] = GO(GUEST_SENT, 0),
-		[VSOCK_EV_SHUT_BOTH] = GUEST_DONE,
 		[VSOCK_EV_CREDIT] = GO(GUEST_SENT, 0),
 		[VSOCK_EV_CREDIT_REQUEST] = GO(GUEST_SENT, VSOCK_SAY_CREDIT),
 		[VSOCK_EV_HOST_EOF] = HOST_DONE,
+		[VSOCK_EV_HOST_GONE] = HOST_DONE,
+		[VSOCK_EV_HOST_DEAF] = GO(GUEST_SENT, VSOCK_DROP),
 		[VSOCK_EV_DRAINED] = GO(GUEST_SENT, VSOCK_SHUT_WR),
 	},
 	[VSOCK_GUEST_DEAF] = {
 		[VSOCK_EV_SHUT_RCV] = GO(GUEST_DEAF, 0),
-		[VSOCK_EV_SHUT_SEND] = GUEST_DONE,
-		[VSOCK_EV_SHUT_BOTH] = GUEST_DONE,
 		[VSOCK_EV_RW] = GO(GUEST_DEAF, VSOCK_TAKE),
 		[VSOCK_EV_CREDIT] = GO(GUEST_DEAF, 0),
 		[VSOCK_EV_CREDIT_REQUEST] = GO(GUEST_DEAF, VSOCK_SAY_CREDIT),
+		[VSOCK_EV_HOST_GONE] = HOST_DONE,
+	},
+	/* The answer to what the host sent may take as long as it takes. */
+	[VSOCK_HOST_SENT] = {
+		[VSOCK_EV_SHUT_RCV] = GO(HOST_SENT, 0),
+		[VSOCK_EV_RW] = GO(HOST_SENT, VSOCK_TAKE),
+		[VSOCK_EV_CREDIT] = GO(HOST_SENT, 0),
+		[VSOCK_EV_CREDIT_REQUEST] = GO(HOST_SENT, VSOCK_SAY_CREDIT),
+		[VSOCK_EV_HOST_GONE] = HOST_DONE,
+	},
+	/* The guest may not know that yet: what it sends is counted and dropped. */
+	[VSOCK_HOST_DEAF] = {
+		[VSOCK_EV_SHUT_SEND] = GO(GUEST_SENT, 0),
+		[VSOCK_EV_RW] = GO(HOST_DEAF, VSOCK_TAKE),
+		[VSOCK_EV_CREDIT] = GO(HOST_DEAF, 0),
+		[VSOCK_EV_CREDIT_REQUEST] = GO(HOST_DEAF, VSOCK_SAY_CREDIT),
 		[VSOCK_EV_HOST_EOF] = HOST_DONE,
+		[VSOCK_EV_HOST_GONE] = HOST_DONE,
+		[VSOCK_EV_HOST_DEAF] = GO(HOST_DEAF, 0),
 	},
-	[VSOCK_DRAINING] = {
-		[VSOCK_EV_SHUT_RCV] = GO(DRAINING, 0),
-		[VSOCK_EV_SHUT_SEND] = GO(DRAINING, 0),
-		[VSOCK_EV_SHUT_BOTH] = GO(DRAINING, 0),
-		[VSOCK_EV_CREDIT] = GO(DRAINING, 0),
-		[VSOCK_EV_CREDIT_REQUEST] = GO(DRAINING, VSOCK_SAY_CREDIT),
-		[VSOCK_EV_DRAINED] = KILL, /* RST is the answer to SHUTDOWN */
-	},
-	/* The host may have ended its own direction only, so what the guest sent until
-	 * it heard of that still goes there. */
 	[VSOCK_HOST_CLOSED] = {
 		[VSOCK_EV_SHUT_RCV] = GO(HOST_CLOSED, 0),
-		[VSOCK_EV_SHUT_SEND] = GUEST_DONE,
-		[VSOCK_EV_SHUT_BOTH] = GUEST_DONE,
-		[VSOCK_EV_RW] = GO(HOST_CLOSED, VSOCK_TAKE),
 		[VSOCK_EV_CREDIT] = GO(HOST_CLOSED, 0),
 		[VSOCK_EV_CREDIT_REQUEST] = GO(HOST_CLOSED, VSOCK_SAY_CREDIT),
+		[VSOCK_EV_DRAINED] = GO(HOST_CLOSED, VSOCK_SHUT_WR),
+	},
+	[VSOCK_DYING] = {
+		[VSOCK_EV_SENT] = FORGET,
+		[VSOCK_EV_RST] = FORGET,
+		[VSOCK_EV_HOST_DEAF] = GO(DYING, VSOCK_CLOSE),
+		[VSOCK_EV_HOST_ERROR] = GO(DYING, VSOCK_CLOSE),
+		[VSOCK_EV_DRAINED] = GO(DYING, VSOCK_CLOSE),
+	},
+	[VSOCK_LEFT] = {
+		[VSOCK_EV_HOST_DEAF] = CLIENT_LOST,
+		[VSOCK_EV_HOST_ERROR] = CLIENT_LOST,
+		[VSOCK_EV_DRAINED] = CLIENT_LOST,
 	},
 };
 
@@ -100,12 +125,8 @@ struct vsock_step vsock_next(enum vsock_state state, enum vsock_event event)
 {
 	struct vsock_step step = steps[state][event];
 
-	/* From here on nothing counts but whether the guest knows. */
-	if (state == VSOCK_DYING && (event == VSOCK_EV_SENT || event == VSOCK_EV_RST))
-		return (struct vsock_step){ VSOCK_DEAD, 0 };
-	if (state >= VSOCK_DYING)
-		return (struct vsock_step){ (uint16_t)state, 0 };
-	if (step.state == VSOCK_NONE)
+	/* after the guest's side is over, most of it is nothing */
+	if (step.state == VSOCK_NONE && state < VSOCK_DYING)
 		step = otherwise[event];
 	if (step.state == VSOCK_NONE)
 		step.state = (uint16_t)state;
@@ -114,7 +135,8 @@ struct vsock_step vsock_next(enum vsock_state state, enum vsock_event event)
 
 bool vsock_reads_host(enum vsock_state state)
 {
-	return state == VSOCK_OPEN || state == VSOCK_GUEST_SENT;
+	return state == VSOCK_OPEN || state == VSOCK_GUEST_SENT ||
+		state == VSOCK_HOST_DEAF;
 }
 
 static uint32_t in_flight(const struct vsock_credit *c)

@@ -18,10 +18,14 @@ enum vsock_state {
 	VSOCK_OPEN,
 	VSOCK_GUEST_SENT, /* the guest will not send any more */
 	VSOCK_GUEST_DEAF, /* the guest will not receive any more */
-	VSOCK_DRAINING, /* neither; the host has not taken all yet */
-	VSOCK_HOST_CLOSED, /* the host is at its end and the guest is told */
-	VSOCK_DYING, /* without a host's side; RST is to be sent */
-	VSOCK_DEAD, /* nobody knows it any more */
+	VSOCK_HOST_SENT, /* the host will not send any more, and still receives */
+	VSOCK_HOST_DEAF, /* the host receives no more; what it sent goes to the guest */
+	VSOCK_HOST_CLOSED, /* nothing more comes from the host, and the guest is told */
+	/* The guest's side is over from here on. What it sent before may still wait for
+	 * a slow host. */
+	VSOCK_DYING, /* RST is to be sent */
+	VSOCK_LEFT, /* the guest knows nothing of it any more */
+	VSOCK_DEAD, /* nobody does */
 	VSOCK_STATES,
 };
 
@@ -39,7 +43,9 @@ enum vsock_event {
 	VSOCK_EV_CREDIT,
 	VSOCK_EV_CREDIT_REQUEST,
 	VSOCK_EV_BAD, /* one that breaks the rules; of a host client: its line */
-	VSOCK_EV_HOST_EOF,
+	VSOCK_EV_HOST_EOF, /* all that the host will ever send has been read */
+	VSOCK_EV_HOST_GONE, /* likewise, and its end is closed */
+	VSOCK_EV_HOST_DEAF, /* it takes nothing any more */
 	VSOCK_EV_HOST_ERROR,
 	VSOCK_EV_DRAINED, /* the host has taken all that the guest sent */
 	VSOCK_EV_DEADLINE,
@@ -51,20 +57,26 @@ enum vsock_action {
 	VSOCK_ARM = 1 << 0, /* the deadline starts (anew) */
 	VSOCK_DISARM = 1 << 1,
 	VSOCK_SAY_OK = 1 << 2, /* tell the host client its port */
-	VSOCK_SAY_SHUTDOWN = 1 << 3, /* tell the guest */
-	VSOCK_SAY_CREDIT = 1 << 4,
-	VSOCK_TAKE = 1 << 5, /* the payload goes to the host */
-	VSOCK_SHUT_RD = 1 << 6, /* of the host's socket */
-	VSOCK_SHUT_WR = 1 << 7,
-	VSOCK_DRAIN = 1 << 8, /* VSOCK_EV_DRAINED once, or if, all is taken */
-	VSOCK_CLOSE = 1 << 9, /* the host's side goes */
+	VSOCK_SAY_SENT = 1 << 3, /* tell the guest that the host sends no more */
+	VSOCK_SAY_DEAF = 1 << 4, /* and that it receives no more */
+	VSOCK_SAY_CREDIT = 1 << 5,
+	VSOCK_TAKE = 1 << 6, /* the payload goes to the host, if that takes any */
+	VSOCK_SHUT_RD = 1 << 7, /* of the host's socket */
+	VSOCK_SHUT_WR = 1 << 8,
+	VSOCK_DROP = 1 << 9, /* what waits for the host is for nobody */
+	VSOCK_DRAIN = 1 << 10, /* VSOCK_EV_DRAINED once, or if, all is taken */
+	/* The host's side ends as soon as the host has what waits for it; then, or if
+	 * it has ended, VSOCK_EV_DRAINED. */
+	VSOCK_FINISH = 1 << 11,
+	VSOCK_CLOSE = 1 << 12, /* the host's side ends now */
 };
 
 struct vsock_step {
 	uint16_t state, actions;
 };
 
-/* For every state but VSOCK_NONE and every event. */
+/* For every state and event; VSOCK_NONE has VSOCK_EV_REQUEST alone, which begins a
+ * connection of the guest's. */
 struct vsock_step vsock_next(enum vsock_state state, enum vsock_event event);
 
 /* Whether the host's bytes are wanted for the guest in this state. */

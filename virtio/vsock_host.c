@@ -150,6 +150,8 @@ int vsock_connect_host(const struct vsock *s, uint32_t port)
 	 * there */
 	if (n >= (int)sizeof(at.sun_path))
 		return -ENAMETOOLONG;
+	if (!vsock_has_place(s, fd))
+		return -EMFILE;
 	/* never under way: a Unix socket connects at once, or its backlog is full */
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;

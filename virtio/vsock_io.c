@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_io: the life of a connection: steps through the table of vsock_conn, bytes
- * between the host's socket and guest memory without a copy in between, the ring for
- * what a slow host does not take, deadlines. See vsock_parts.h.
+ * vsock_io: the life of a connection: its place among the others, steps through the
+ * table of vsock_conn, bytes from the host's socket straight into guest memory,
+ * deadlines. See vsock_parts.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,6 @@
 #include <sys/socket.h>
 
 #include "virtio/vsock_parts.h"
-
-enum { SPANS_MAX = 16 }; /* of one system call: a longer list is a shorter packet */
 
 static void on_host(void *self, uint32_t events);
 
@@ -38,9 +36,16 @@ static void arm(struct vsock_conn *c)
 /* The list that a connection in this state is in. */
 static struct vsock_conns *list_of(struct vsock *s, enum vsock_state state)
 {
-	if (state == VSOCK_LINE)
+	switch (state) {
+	case VSOCK_LINE:
 		return &s->lines;
-	return state == VSOCK_DEAD ? &s->dead : &s->all;
+	case VSOCK_LEFT:
+		return &s->left;
+	case VSOCK_DEAD:
+		return &s->dead;
+	default:
+		return &s->all;
+	}
 }
 
 static void set_state(struct vsock_conn *c, enum vsock_state state)
@@ -55,9 +60,51 @@ static void set_state(struct vsock_conn *c, enum vsock_state state)
 	TAILQ_INSERT_TAIL(to, c, all);
 }
 
-bool vsock_has_place(const struct vsock *s)
+/* Its host has hung up, and its guest does not take what that sent. */
+static bool is_stuck(const struct vsock_conn *c)
 {
-	return s->n_conns < VSOCK_CONNS_MAX || !TAILQ_EMPTY(&s->lines);
+	return c->hung_up && c->stalled;
+}
+
+/* The connection that loses least by giving its place up: the oldest client without a
+ * line; else the oldest that the guest has left, whose host does not read; else the
+ * oldest that is stuck. NULL when there is none. */
+static struct vsock_conn *find_victim(const struct vsock *s)
+{
+	struct vsock_conn *c = TAILQ_FIRST(&s->lines);
+
+	if (!c)
+		c = TAILQ_FIRST(&s->left);
+	if (c)
+		return c;
+	c = TAILQ_FIRST(&s->all);
+	while (c && !is_stuck(c))
+		c = TAILQ_NEXT(c, all);
+	return c;
+}
+
+/* A descriptor's number is the lowest that was free. While a connection has one of the
+ * reserve, free numbers below it are the reserve. */
+static bool is_full(const struct vsock *s, int fd)
+{
+	return s->n_conns == VSOCK_CONNS_MAX || fd >= s->fd_max || s->n_high > 0;
+}
+
+bool vsock_has_place(const struct vsock *s, int fd)
+{
+	return !is_full(s, fd) || find_victim(s);
+}
+
+static void close_host(struct vsock_conn *c)
+{
+	if (c->host.fd < 0)
+		return;
+	loop_remove(c->owner->loop, &c->host);
+	if (c->host.fd >= c->owner->fd_max)
+		c->owner->n_high--;
+	close_fd(TAKE_FD(c->host.fd));
+	c->watched = 0;
+	vsock_conn_drop_buf(c);
 }
 
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state)
@@ -65,20 +112,22 @@ struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state s
 	AUTO(close_fd) int owned = fd;
 	struct vsock_conn *c;
 
-	if (!vsock_has_place(s))
+	if (!vsock_has_place(s, fd))
 		return NULL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
+	if (is_full(s, fd))
+		vsock_conn_give_up(find_victim(s));
 	c->host =
 		(struct loop_source){ .fd = TAKE_FD(owned), .fn = on_host, .self = c };
 	c->owner = s;
 	c->state = (uint8_t)state;
-	/* a client may take its time to say the line, but not another's place */
-	if (s->n_conns == VSOCK_CONNS_MAX)
-		vsock_conn_forget(TAILQ_FIRST(&s->lines));
+	vsock_conn_limit(c, VSOCK_SNDBUF);
 	TAILQ_INSERT_TAIL(list_of(s, state), c, all);
 	s->n_conns++;
+	if (fd >= s->fd_max)
+		s->n_high++;
 	return c;
 }
 
@@ -113,38 +162,29 @@ void vsock_expire(struct vsock *s, uint64_t now_us)
 		vsock_set_timer(s, c->due_us);
 }
 
-static void drop_buf(struct vsock_conn *c)
-{
-	free(TAKE(c->buf));
-	c->buf_at = c->buf_len = 0;
-}
-
-static void close_host(struct vsock_conn *c)
-{
-	if (c->host.fd < 0)
-		return;
-	loop_remove(c->owner->loop, &c->host);
-	close_fd(TAKE_FD(c->host.fd));
-	c->watched = 0;
-	drop_buf(c);
-}
-
-void vsock_conn_forget(struct vsock_conn *c)
+/* The guest's side is over. */
+static void leave_guest(struct vsock_conn *c)
 {
 	struct vsock *s = c->owner;
 
-	if (c->state == VSOCK_DEAD)
-		return;
 	if (c->state != VSOCK_LINE)
 		s->stats.conns_removed++;
-	disarm(c);
-	close_host(c);
 	vsock_table_remove(&s->table, &c->link);
 	if (c->is_waiting)
 		TAILQ_REMOVE(&s->waiting, c, waiting);
 	c->is_waiting = false;
-	set_state(c, VSOCK_DEAD); /* freed when no caller can hold it any more */
-	s->n_conns--;
+}
+
+void vsock_conn_forget(struct vsock_conn *c)
+{
+	(void)vsock_conn_event(c, VSOCK_EV_RST);
+	vsock_conn_refresh(c);
+}
+
+void vsock_conn_give_up(struct vsock_conn *c)
+{
+	(void)vsock_conn_event(c, VSOCK_EV_RST);
+	(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
 }
 
 static int say_ok(const struct vsock_conn *c)
@@ -163,18 +203,25 @@ static void act(struct vsock_conn *c, unsigned actions)
 		arm(c);
 	if (actions & VSOCK_DISARM)
 		disarm(c);
-	c->say_shutdown = c->say_shutdown || (actions & VSOCK_SAY_SHUTDOWN);
+	if (actions & VSOCK_SAY_SENT)
+		c->say_shutdown |= VIRTIO_VSOCK_SHUTDOWN_SEND;
+	if (actions & VSOCK_SAY_DEAF)
+		c->say_shutdown |= VIRTIO_VSOCK_SHUTDOWN_RCV;
 	c->say_credit = c->say_credit || (actions & VSOCK_SAY_CREDIT);
 	/* a host that is gone already shows in the next transfer */
 	if (actions & VSOCK_SHUT_RD)
 		(void)shutdown(c->host.fd, SHUT_RD);
 	if (actions & VSOCK_SHUT_WR)
 		(void)shutdown(c->host.fd, SHUT_WR);
+	if (actions & VSOCK_DROP)
+		vsock_conn_drop_buf(c);
 	if (actions & VSOCK_CLOSE)
 		close_host(c);
 	if ((actions & VSOCK_SAY_OK) && say_ok(c) < 0)
 		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
-	if ((actions & VSOCK_DRAIN) && c->buf_len == 0)
+	if (actions & VSOCK_FINISH)
+		vsock_conn_finish(c);
+	if ((actions & (VSOCK_DRAIN | VSOCK_FINISH)) && c->buf_len == 0)
 		(void)vsock_conn_event(c, VSOCK_EV_DRAINED);
 }
 
@@ -182,16 +229,17 @@ unsigned vsock_conn_event(struct vsock_conn *c, enum vsock_event event)
 {
 	struct vsock_step step = vsock_next(c->state, event);
 	enum vsock_state before = c->state;
+	struct vsock *s = c->owner;
 
 	if (before == VSOCK_DEAD)
 		return 0;
-	if (step.state == VSOCK_DEAD) {
-		vsock_conn_forget(c);
-		return 0;
-	}
-	set_state(c, step.state);
+	if (step.state >= VSOCK_LEFT && before < VSOCK_LEFT)
+		leave_guest(c);
 	if (step.state == VSOCK_DYING && before != VSOCK_DYING)
-		c->owner->stats.conns_killed++;
+		s->stats.conns_killed++;
+	if (step.state == VSOCK_DEAD)
+		s->n_conns--; /* freed when no caller can hold it any more */
+	set_state(c, step.state);
 	act(c, step.actions);
 	return step.actions;
 }
@@ -221,9 +269,9 @@ static uint32_t wanted_events(const struct vsock_conn *c)
 	uint32_t events = c->buf_len > 0 ? EPOLLOUT : 0;
 
 	if (c->state == VSOCK_LINE || (vsock_reads_host(c->state) && !c->stalled))
-		events |= EPOLLIN;
+		return events | EPOLLIN;
 	/* Nothing but a hang-up: no socket ever has EPOLLMSG. */
-	if (c->state == VSOCK_GUEST_DEAF)
+	if (c->state >= VSOCK_OPEN && c->state <= VSOCK_HOST_DEAF && !c->hung_up)
 		events |= EPOLLMSG;
 	return events;
 }
@@ -251,147 +299,6 @@ void vsock_conn_refresh(struct vsock_conn *c)
 	}
 }
 
-/* The ring's bytes [from, from + n) as one or two spans; returns how many. */
-static unsigned ring_spans(
-	struct vsock_conn *c, uint32_t from, uint32_t n, struct iovec out[2])
-{
-	uint32_t at = from % VSOCK_BUF_BYTES, first = MIN(n, VSOCK_BUF_BYTES - at);
-
-	out[0] = (struct iovec){ c->buf + at, first };
-	out[1] = (struct iovec){ c->buf, n - first };
-	return first < n ? 2 : 1;
-}
-
-/* Sends spans to the host: the number of bytes that it took, 0 for none now, or -errno.
- */
-static ssize_t send_spans(struct vsock_conn *c, struct iovec *iov, unsigned n)
-{
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
-	ssize_t sent;
-
-	do
-		sent = sendmsg(c->host.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	return sent;
-}
-
-/* The first len bytes of a list of spans, as many as fit in out; returns how many
- * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
-static unsigned cut_spans(const struct iovec *in, unsigned n_in, size_t skip,
-	size_t len, struct iovec out[SPANS_MAX], size_t *bytes)
-{
-	unsigned n = 0;
-
-	*bytes = 0;
-	for (unsigned i = 0; i < n_in && n < SPANS_MAX && *bytes < len; i++) {
-		size_t hidden = MIN(skip, in[i].iov_len);
-		size_t part = MIN(in[i].iov_len - hidden, len - *bytes);
-
-		skip -= hidden;
-		if (part == 0)
-			continue;
-		out[n++] = (struct iovec){ (uint8_t *)in[i].iov_base + hidden, part };
-		*bytes += part;
-	}
-	return n;
-}
-
-static void tell_credit_if_low(struct vsock_conn *c)
-{
-	if (vsock_credit_is_low(&c->credit))
-		c->say_credit = true;
-}
-
-/* Sends from the ring until it is empty or the host takes no more. */
-static void flush(struct vsock_conn *c)
-{
-	struct iovec iov[2];
-	unsigned n = ring_spans(c, c->buf_at, c->buf_len, iov);
-	ssize_t sent = send_spans(c, iov, n);
-
-	if (sent < 0) {
-		c->owner->stats.tx_flush_fails++;
-		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
-		return;
-	}
-	c->buf_at = (c->buf_at + (uint32_t)sent) % VSOCK_BUF_BYTES;
-	c->buf_len -= (uint32_t)sent;
-	vsock_credit_forward(&c->credit, (uint32_t)sent);
-	tell_credit_if_low(c);
-	if (c->buf_len > 0)
-		return;
-	drop_buf(c);
-	c->say_credit = c->say_credit || vsock_credit_is_stale(&c->credit);
-	(void)vsock_conn_event(c, VSOCK_EV_DRAINED);
-}
-
-/* Keeps the next len bytes of ch, for which there is room, in the ring. */
-static int keep(struct vsock_conn *c, struct chain *ch, uint32_t len)
-{
-	struct iovec iov[2];
-	unsigned n;
-	int r = 0;
-
-	if (!c->buf)
-		c->buf = malloc(VSOCK_BUF_BYTES);
-	if (!c->buf)
-		return -ENOMEM;
-	n = ring_spans(c, c->buf_at + c->buf_len, len, iov);
-	for (unsigned i = 0; i < n && r == 0; i++)
-		r = chain_read(ch, iov[i].iov_base, iov[i].iov_len);
-	c->buf_len += len;
-	return r;
-}
-
-/* Sends the next *len bytes of ch in place, until the host takes no more; *len becomes
- * what is left. 0 or -errno. */
-static int send_chain(struct vsock_conn *c, struct chain *ch, uint32_t *len)
-{
-	while (*len > 0) {
-		struct iovec iov[SPANS_MAX];
-		unsigned n_in;
-		const struct iovec *in = chain_rd(ch, &n_in);
-		size_t bytes;
-		unsigned n = cut_spans(in, n_in, 0, *len, iov, &bytes);
-		ssize_t sent = send_spans(c, iov, n);
-		int r;
-
-		if (sent < 0)
-			return (int)sent;
-		vsock_credit_forward(&c->credit, (uint32_t)sent);
-		*len -= (uint32_t)sent;
-		r = chain_skip(ch, (size_t)sent);
-		if (r < 0 || (size_t)sent < bytes)
-			return r;
-	}
-	return 0;
-}
-
-void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len)
-{
-	struct vsock_stats *stats = &c->owner->stats;
-	int r = 0;
-
-	/* guest: more than it was told that there is room for */
-	if (!vsock_credit_receive(&c->credit, len)) {
-		(void)vsock_conn_event(c, VSOCK_EV_BAD);
-		return;
-	}
-	stats->tx_bytes_count += len;
-	if (c->buf_len == 0)
-		r = send_chain(c, ch, &len);
-	if (r == 0 && len > 0)
-		r = keep(c, ch, len);
-	if (r < 0) {
-		stats->tx_write_fails++;
-		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
-		return;
-	}
-	tell_credit_if_low(c);
-}
-
 /* The host had nothing more at the last read: wait until the loop says it has. */
 static void all_read(struct vsock_conn *c)
 {
@@ -400,7 +307,7 @@ static void all_read(struct vsock_conn *c)
 
 uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch)
 {
-	struct iovec iov[SPANS_MAX];
+	struct iovec iov[VSOCK_SPANS_MAX];
 	uint32_t room = MIN(vsock_credit_room(&c->credit), (uint32_t)VSOCK_PAYLOAD_MAX);
 	unsigned n_in, n;
 	const struct iovec *in = chain_wr(ch, &n_in);
@@ -409,7 +316,8 @@ uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch)
 
 	if (!c->readable || !vsock_reads_host(c->state) || room == 0)
 		return 0;
-	n = cut_spans(in, n_in, sizeof(struct virtio_vsock_hdr), room, iov, &bytes);
+	n = vsock_cut_spans(
+		in, n_in, sizeof(struct virtio_vsock_hdr), room, iov, &bytes);
 	do
 		got = readv(c->host.fd, iov, (int)n);
 	while (got < 0 && errno == EINTR);
@@ -421,7 +329,8 @@ uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch)
 	}
 	all_read(c);
 	if (got == 0) {
-		(void)vsock_conn_event(c, VSOCK_EV_HOST_EOF);
+		(void)vsock_conn_event(
+			c, c->hung_up ? VSOCK_EV_HOST_GONE : VSOCK_EV_HOST_EOF);
 	} else if (errno != EAGAIN) {
 		c->owner->stats.rx_read_fails++;
 		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
@@ -433,8 +342,10 @@ uint16_t vsock_conn_op(const struct vsock_conn *c, uint32_t *flags)
 {
 	*flags = 0;
 	switch (c->state) {
+	case VSOCK_NONE:
 	case VSOCK_LINE:
 	case VSOCK_ASKED:
+	case VSOCK_LEFT:
 	case VSOCK_DEAD:
 		return 0;
 	case VSOCK_ASKING:
@@ -446,10 +357,9 @@ uint16_t vsock_conn_op(const struct vsock_conn *c, uint32_t *flags)
 	default:
 		break;
 	}
-	if (c->say_shutdown && c->state == VSOCK_HOST_CLOSED) {
-		*flags = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
+	*flags = c->say_shutdown;
+	if (*flags != 0)
 		return VIRTIO_VSOCK_OP_SHUTDOWN;
-	}
 	if (c->say_credit_request)
 		return VIRTIO_VSOCK_OP_CREDIT_REQUEST;
 	return c->say_credit ? VIRTIO_VSOCK_OP_CREDIT_UPDATE : 0;
@@ -460,7 +370,7 @@ void vsock_conn_sent(struct vsock_conn *c, uint16_t op)
 	vsock_credit_tell(&c->credit);
 	c->say_credit = false;
 	if (op == VIRTIO_VSOCK_OP_SHUTDOWN)
-		c->say_shutdown = false;
+		c->say_shutdown = 0;
 	if (op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
 		c->say_credit_request = false;
 	if (op == VIRTIO_VSOCK_OP_REQUEST || op == VIRTIO_VSOCK_OP_RESPONSE ||
@@ -468,29 +378,35 @@ void vsock_conn_sent(struct vsock_conn *c, uint16_t op)
 		(void)vsock_conn_event(c, VSOCK_EV_SENT);
 }
 
+/* What an open connection's host did. */
+static void hear_host(struct vsock_conn *c, uint32_t events)
+{
+	bool hangup = events & (EPOLLHUP | EPOLLERR);
+
+	c->hung_up = c->hung_up || (events & EPOLLHUP);
+	if (c->buf_len > 0 && (hangup || (events & EPOLLOUT)))
+		vsock_conn_flush(c);
+	if (vsock_reads_host(c->state) && (hangup || (events & EPOLLIN))) {
+		/* again before it was read: the guest does not take it now */
+		c->stalled = c->readable;
+		c->readable = true;
+	} else if (hangup) {
+		(void)vsock_conn_event(c, VSOCK_EV_HOST_GONE);
+	}
+}
+
 static void on_host(void *self, uint32_t events)
 {
 	struct vsock_conn *c = self;
 	struct vsock *s = c->owner;
-	bool hangup = events & (EPOLLHUP | EPOLLERR);
 
-	vsock_forget_old(s); /* c perhaps: then it is dead, and nothing below applies */
-	if (c->state == VSOCK_LINE) {
-		/* Without a driver it stays where it is: for the next one, or until the
-		 * timer that the reset has set ends it. */
-		if (s->awake || s->dev.queue[VSOCK_RX].ready)
-			vsock_read_line(c);
-	} else {
-		if (c->buf_len > 0 && (hangup || (events & EPOLLOUT)))
-			flush(c);
-		if (vsock_reads_host(c->state) && (hangup || (events & EPOLLIN))) {
-			/* again before it was read: the guest does not take it now */
-			c->stalled = c->readable;
-			c->readable = true;
-		} else if (c->state == VSOCK_GUEST_DEAF && hangup) {
-			(void)vsock_conn_event(c, VSOCK_EV_HOST_EOF);
-		}
-	}
+	vsock_forget_old(s); /* c perhaps: then it is over, and the guest not told */
+	if (c->state != VSOCK_LINE)
+		hear_host(c, events);
+	/* Without a driver it stays where it is: for the next one, or until the
+	 * timer that the reset has set ends it. */
+	else if (s->awake || s->dev.queue[VSOCK_RX].ready)
+		vsock_read_line(c);
 	vsock_conn_refresh(c);
 	vsock_run(s);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vsock_parts: what the socket device is made of, shared by vsock.c (its life),
- * vsock_queue.c (packets), vsock_io.c (connections and their host sockets) and
- * vsock_host.c (how connections come about on the host). Not for other files. Loop
+ * vsock_queue.c (packets), vsock_io.c (connections and their host sockets),
+ * vsock_send.c (what the guest sends) and vsock_host.c (how connections come about on
+ * the host). Not for other files. Loop
  * thread, device lock held.
  */
 #ifndef HUSK_VSOCK_PARTS_H
@@ -23,6 +24,13 @@ enum {
 	VSOCK_LINE_MAX = 32, /* with its newline */
 	VSOCK_RST_MAX = 256,
 	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a connect, and of a shutdown */
+	/* SO_SNDBUF of a host's socket, of which the kernel makes twice as much memory,
+	 * and lets the last packet exceed that by its size. When the guest's side is
+	 * over, there must be room beside all that for what is in the ring. */
+	VSOCK_SNDBUF = 64 << 10,
+	VSOCK_SNDBUF_LAST = 128 << 10,
+	VSOCK_FDS_RESERVED = 64, /* descriptors for the API and its files */
+	VSOCK_SPANS_MAX = 16, /* of one system call: a longer list: a shorter packet */
 	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of something */
 };
 
@@ -33,7 +41,7 @@ struct vsock_conn {
 	struct vsock_link link; /* in the table, from ASKING or ANSWERING on */
 	struct loop_source host; /* fd -1: the host's side is gone */
 	struct vsock *owner;
-	TAILQ_ENTRY(vsock_conn) all; /* or among the lines, or the dead */
+	TAILQ_ENTRY(vsock_conn) all; /* or among the lines, the left, or the dead */
 	TAILQ_ENTRY(vsock_conn) waiting; /* for a buffer of the guest, in turn */
 	TAILQ_ENTRY(vsock_conn) timed; /* by deadline */
 	uint64_t due_us; /* of the deadline; 0: not timed */
@@ -47,8 +55,10 @@ struct vsock_conn {
 	bool is_waiting;
 	bool readable; /* the host has something; it was not read to its end */
 	bool stalled; /* said so twice, and is not watched for it */
+	bool hung_up; /* the host's end is closed, read to its end or not */
 	bool asked_credit; /* since the guest last had room */
-	bool say_shutdown, say_credit, say_credit_request;
+	bool say_credit, say_credit_request;
+	uint8_t say_shutdown; /* flags of the SHUTDOWN to be sent; 0: none */
 };
 _Static_assert(sizeof(struct vsock_conn) <= 256, "idle connections are small");
 
@@ -90,8 +100,11 @@ struct vsock {
 
 	struct vsock_table table;
 	unsigned n_conns;
+	int fd_max; /* the first descriptor of the reserve */
+	unsigned n_high; /* connections that have one of the reserve */
 	struct vsock_conns all, waiting, timed;
 	struct vsock_conns lines; /* those in VSOCK_LINE, by age */
+	struct vsock_conns left; /* those in VSOCK_LEFT, by age */
 	struct vsock_conns dead; /* freed when no caller can know them any more */
 
 	unsigned rst_at, n_rst;
@@ -101,11 +114,12 @@ struct vsock {
 
 /* --- vsock_io.c --- */
 
-/* Whether there may be one more connection. */
-bool vsock_has_place(const struct vsock *s);
+/* Whether there may be one more connection, with fd as the host's socket: places and
+ * descriptors are few, but a connection that has little to lose may give its own up. */
+bool vsock_has_place(const struct vsock *s, int fd);
 /* A new connection over a host socket, taken over also on failure; it is in state and
- * not in the table. The oldest client without a line goes where a place is needed. NULL
- * when there is none or no memory. */
+ * not in the table. Where a place is needed, another gives it up. NULL when there is
+ * none or no memory. */
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state);
 /* Puts it into the table under its ports. */
 void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer);
@@ -113,11 +127,10 @@ void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer);
 unsigned vsock_conn_event(struct vsock_conn *c, enum vsock_event event);
 /* After anything changed: its place among the waiting, what the loop watches. */
 void vsock_conn_refresh(struct vsock_conn *c);
-/* Ends it without a word to the guest. */
+/* Ends it without a word to the guest. The host gets what it has not taken yet. */
 void vsock_conn_forget(struct vsock_conn *c);
-/* Sends len bytes of the guest's, at the front of ch, to the host, and keeps what does
- * not go now. */
-void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len);
+/* The same, and the host gets nothing more: its place and descriptor are free. */
+void vsock_conn_give_up(struct vsock_conn *c);
 /* Reads from the host into ch, after the place of a header: the bytes read, or 0 when
  * there is nothing to read now, or not any more. */
 uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch);
@@ -130,6 +143,28 @@ void vsock_conn_sent(struct vsock_conn *c, uint16_t op);
 void vsock_expire(struct vsock *s, uint64_t now_us);
 /* Deadlines wait as long as the device was drained. */
 void vsock_shift_deadlines(struct vsock *s, uint64_t by_us);
+
+/* --- vsock_send.c --- */
+
+/* The first len bytes of a list of spans, as many as fit in out; returns how many
+ * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
+unsigned vsock_cut_spans(const struct iovec *in, unsigned n_in, size_t skip, size_t len,
+	struct iovec out[VSOCK_SPANS_MAX], size_t *bytes);
+/* Bounds the kernel's memory for what the host has not taken: SO_SNDBUF in bytes. */
+void vsock_conn_limit(struct vsock_conn *c, int bytes);
+/* Sends len bytes of the guest's, at the front of ch, to the host, and keeps what does
+ * not go now. */
+void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len);
+/* Only keeps them, without a system call but for memory: for a vCPU's thread, which may
+ * not send. Bytes that the connection's state or credit does not allow are dropped. */
+void vsock_conn_keep(struct vsock_conn *c, struct chain *ch, uint32_t len);
+/* Sends what was kept, as far as it goes. */
+void vsock_conn_flush(struct vsock_conn *c);
+/* The guest's side is over: gives what was kept to the kernel, whole if it takes that
+ * much, so that the host can read it when husk has closed its end or is gone. */
+void vsock_conn_finish(struct vsock_conn *c);
+/* Drops what was kept, as if the host had it. */
+void vsock_conn_drop_buf(struct vsock_conn *c);
 
 /* --- vsock_host.c --- */
 
@@ -154,6 +189,10 @@ MUST_CHECK int vsock_serve_tx(struct vsock *s);
 MUST_CHECK int vsock_serve_event(struct vsock *s);
 /* Tells the guest that its connections are gone (5.10.6.7), and shuts the gate. */
 MUST_CHECK int vsock_push_event(struct vsock *s);
+/* Before all connections end: keeps what the guest has put into its ring for them, up
+ * to what it had credit for. ends: the driver is gone, or about to be, and so are its
+ * other packets; else those stay from the first on that asks for a connection. */
+void vsock_keep_sent(struct vsock *s, bool ends);
 
 /* --- vsock.c --- */
 

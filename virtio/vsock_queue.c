@@ -182,17 +182,18 @@ static void accept_guest(struct vsock *s, const struct packet *p)
 	struct vsock_conn *c = NULL;
 	int fd = -1;
 
-	/* guest: credit for what was never sent; more connections than there may be */
-	if (vsock_credit_hear(&credit, p->buf_alloc, p->fwd_cnt) && vsock_has_place(s))
+	/* guest: credit for what was never sent */
+	if (vsock_credit_hear(&credit, p->buf_alloc, p->fwd_cnt))
 		fd = vsock_connect_host(s, p->dst_port);
 	if (fd >= 0)
-		c = vsock_conn_create(s, fd, VSOCK_ANSWERING);
+		c = vsock_conn_create(s, fd, VSOCK_NONE);
 	if (!c) {
 		push_rst(s, p);
 		return;
 	}
 	c->credit = credit;
 	vsock_conn_enter(c, p->dst_port, p->src_port);
+	(void)vsock_conn_event(c, VSOCK_EV_REQUEST);
 	vsock_conn_refresh(c);
 }
 
@@ -302,6 +303,42 @@ int vsock_serve_tx(struct vsock *s)
 	if (spent > 0 && s->n_rst == VSOCK_RST_MAX)
 		s->stats.killq_resync++;
 	return s->tx_work && s->n_rst < VSOCK_RST_MAX;
+}
+
+/* The packet in the chain. False when it is to stay in the ring. */
+static bool keep_packet(struct vsock *s, bool ends)
+{
+	struct vsock_link *link;
+	struct packet p;
+
+	if (read_packet(&s->chain, &p) < 0 || p.src_cid != s->cid ||
+		p.dst_cid != HOST_CID || p.type != VIRTIO_VSOCK_TYPE_STREAM)
+		return true; /* guest: nothing that anyone is owed */
+	if (p.op == VIRTIO_VSOCK_OP_REQUEST && !ends)
+		return false;
+	link = vsock_table_find(&s->table, p.dst_port, p.src_port);
+	if (link && event_of(&p, &s->chain) == VSOCK_EV_RW)
+		vsock_conn_keep(
+			container_of(link, struct vsock_conn, link), &s->chain, p.len);
+	return true;
+}
+
+void vsock_keep_sent(struct vsock *s, bool ends)
+{
+	struct queue *q = &s->dev.queue[VSOCK_TX];
+	unsigned n = queue_left(q); /* guest: no more, however fast it adds */
+
+	if (!s->live || s->restarted) /* of the driver before: not its connections */
+		return;
+	for (; n > 0 && queue_pop(q, &s->chain) > 0; n--) {
+		if (!keep_packet(s, ends)) {
+			queue_unpop(q);
+			return;
+		}
+		queue_push(q, s->chain.head, 0);
+		if (!ends)
+			vdev_notify(&s->dev, VSOCK_TX);
+	}
 }
 
 /* --- the event queue --- */

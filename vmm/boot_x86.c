@@ -14,6 +14,7 @@
 #include "vmm/acpi.h"
 #include "vmm/kernel_parts.h"
 #include "vmm/mptable.h"
+#include "vmm/pvh.h"
 
 enum {
 	E820_RAM = 1,
@@ -56,50 +57,62 @@ static int load_kernel(const struct boot_plan *plan, struct guest_mem *mem,
 	return 0;
 }
 
-/* Whether n bytes fit between 1 MiB and the kernel, within the first 2 MiB, where the
- * boot structures are and pages are small: a huge page less to zero before the first
- * run. */
-static bool fits_below(const struct kernel_image *k, uint64_t n)
+/* The lowest page from which n bytes fit below the kernel, or 0. */
+static gpa_t place_below(const struct kernel_image *k, gpa_t roof, uint64_t n)
 {
-	gpa_t roof = MIN(MIN(k->start, HUGE_PAGE_BYTES), k->initrd_max);
-
-	return roof > X86_HIGH_GPA && n <= roof - X86_HIGH_GPA;
+	roof = MIN(MIN(k->start, roof), k->initrd_max + 1);
+	return roof > X86_HIGH_GPA && n <= roof - X86_HIGH_GPA ? X86_HIGH_GPA : 0;
 }
 
-/* Below the kernel, or else as high as the kernel takes it: Linux allocates downwards
- * from the end of memory, so the initrd shares its last huge page with what is touched
- * anyway. */
+/* The highest page from which n bytes fit above the kernel, or 0. */
+static gpa_t place_above(
+	const struct guest_mem *mem, const struct kernel_image *k, uint64_t n)
+{
+	gpa_t floor = MAX(k->end, X86_HIGH_GPA);
+	gpa_t roof = round_down(MIN(low_end(mem), k->initrd_max + 1), PAGE_BYTES);
+
+	/* guest: k->end and initrd_max are the kernel's word; no sum is formed */
+	if (roof < floor || n > roof - floor)
+		return 0;
+	roof = round_down(roof - n, PAGE_BYTES);
+	return roof >= floor ? roof : 0;
+}
+
+/* Within the first 2 MiB if it fits there, where the boot structures are and pages are
+ * small: a huge page less to zero before the first run. Else as high as the kernel
+ * takes it: Linux allocates downwards from the end of memory, so the initrd shares its
+ * last huge page with what is touched anyway. Else anywhere below the kernel. */
+static gpa_t choose_initrd_place(
+	const struct guest_mem *mem, const struct kernel_image *k, uint64_t n)
+{
+	gpa_t at = place_below(k, HUGE_PAGE_BYTES, n);
+
+	if (at == 0)
+		at = place_above(mem, k, n);
+	return at != 0 ? at : place_below(k, low_end(mem), n);
+}
+
 static int place_initrd(const struct boot_plan *plan, struct guest_mem *mem,
 	const struct kernel_image *k, struct guest_range *out, struct err *e)
 {
-	gpa_t floor = MAX(k->end, X86_HIGH_GPA);
-	gpa_t roof = MIN(low_end(mem), k->initrd_max + 1);
 	struct kernel_part whole = { .off = 0 };
 	struct kernel_file f;
 	int r;
 
-	r = kernel_file_init(&f, plan->initrd_fd, floor, plan->how, mem, e);
+	r = kernel_file_init(&f, plan->initrd_fd, X86_HIGH_GPA, plan->how, mem, e);
 	if (r < 0)
 		return r;
 	if (f.size == 0)
 		return err_bad(e, "empty");
 	whole.n = f.size;
-	if (fits_below(k, f.size)) {
-		f.min = whole.at = X86_HIGH_GPA;
-		*out = (struct guest_range){ whole.at, whole.n };
-		return kernel_place(&f, &whole, e);
-	}
-	roof = round_down(roof, PAGE_BYTES);
-	/* guest: k->end and initrd_max are the kernel's word; no sum is formed */
-	if (roof < floor || f.size > roof - floor ||
-		round_down(roof - f.size, PAGE_BYTES) < floor)
+	whole.at = choose_initrd_place(mem, k, f.size);
+	if (whole.at == 0)
 		return err_bad(e,
-			"%llu bytes do not fit into the %llu between the "
-			"kernel's end at 0x%llx and 0x%llx",
-			(unsigned long long)f.size,
-			(unsigned long long)(roof < floor ? 0 : roof - floor),
-			(unsigned long long)floor, (unsigned long long)roof);
-	whole.at = round_down(roof - f.size, PAGE_BYTES);
+			"%llu bytes do not fit below the kernel, which lies from "
+			"0x%llx to 0x%llx, nor above it up to 0x%llx",
+			(unsigned long long)f.size, (unsigned long long)k->start,
+			(unsigned long long)k->end,
+			(unsigned long long)MIN(low_end(mem) - 1, k->initrd_max));
 	r = kernel_place(&f, &whole, e);
 	if (r == 0)
 		*out = (struct guest_range){ whole.at, whole.n };
@@ -264,11 +277,34 @@ static int write_tables(const struct boot_plan *plan, struct guest_mem *mem)
 	return r;
 }
 
+/* What the 64-bit boot protocol of Linux asks for. */
+static int write_linux(struct guest_mem *mem, const struct kernel_image *k,
+	const struct guest_range *rd)
+{
+	int r = write_zero_page(mem, k, rd);
+
+	if (r == 0)
+		r = write_gdt(mem);
+	if (r == 0)
+		r = write_page_tables(mem);
+	return r;
+}
+
+/* The memory map of PVH has e820's types. */
+static int write_pvh(struct guest_mem *mem, const struct guest_range *rd)
+{
+	struct boot_params bp = { .e820_entries = 0 };
+
+	fill_e820(&bp, mem);
+	return pvh_write(mem, bp.e820_table, bp.e820_entries, rd);
+}
+
 int boot_load(const struct boot_plan *plan, struct guest_mem *mem,
 	struct x86_entry *out, struct err *e)
 {
 	struct kernel_image k;
 	struct guest_range rd = { 0, 0 }; /* none */
+	bool is_pvh;
 	int r;
 
 	r = load_kernel(plan, mem, &k, e);
@@ -278,15 +314,16 @@ int boot_load(const struct boot_plan *plan, struct guest_mem *mem,
 		r = write_cmdline(plan, mem, &k, e);
 	if (r < 0)
 		return r;
-	r = write_zero_page(mem, &k, &rd);
-	if (r == 0)
-		r = write_gdt(mem);
-	if (r == 0)
-		r = write_page_tables(mem);
+	is_pvh = k.protocol == KERNEL_PVH;
+	r = is_pvh ? write_pvh(mem, &rd) : write_linux(mem, &k, &rd);
 	if (r == 0)
 		r = write_tables(plan, mem);
 	if (r < 0)
 		return err_code(e, r, "boot structures");
-	*out = (struct x86_entry){ .rip = k.entry, .rsi = X86_ZERO_PAGE_GPA };
+	*out = (struct x86_entry){
+		.is_pvh = is_pvh,
+		.rip = k.entry,
+		.params = is_pvh ? X86_PVH_GPA : X86_ZERO_PAGE_GPA,
+	};
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * boot_x86: makes guest memory what the 64-bit Linux boot protocol asks for
- * (Documentation/arch/x86/boot.rst): kernel, initrd, command line, zero page with e820,
- * GDT, page tables, and the platform tables. On the thread that starts the machine.
+ * boot_x86: makes guest memory what the kernel's boot protocol asks for: kernel,
+ * initrd, command line and the platform tables; for Linux's 64-bit protocol
+ * (Documentation/arch/x86/boot.rst) the zero page with e820, GDT and page tables, for
+ * PVH the start info (pvh.h). On the thread that starts the machine.
  */
 #ifndef HUSK_BOOT_X86_H
 #define HUSK_BOOT_X86_H

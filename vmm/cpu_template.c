@@ -68,6 +68,22 @@ static void keep_identity(
 	}
 }
 
+bool cpu_template_wants_counters(const struct cpu_template *t)
+{
+	for (unsigned i = 0; i < t->n_cpuid; i++) {
+		const struct cpuid_change *to = &t->cpuid[i];
+		uint32_t any = to->eax.set | to->ebx.set | to->ecx.set | to->edx.set;
+
+		if ((to->leaf == CPUID_COUNTERS || to->leaf == CPUID_COUNTERS_AMD) &&
+			any != 0)
+			return true;
+		if (to->leaf == CPUID_EXT_FEATURES &&
+			(to->ecx.set & CPUID_EXT_ECX_COUNTERS) != 0)
+			return true;
+	}
+	return false;
+}
+
 int cpu_template_apply(const struct cpu_template *t, struct cpuid *c, struct err *e)
 {
 	int r = check_vendor(t, c, e);

@@ -64,6 +64,10 @@ const struct cpu_template *cpu_template_find(enum cpu_template_id id);
 /* Frees the arrays, which are of the heap, and makes it no template. */
 void cpu_template_fini(struct cpu_template *t);
 
+/* Whether it announces performance counters to the guest, by setting bits where CPUID
+ * does so: husk then does not take them away. */
+bool cpu_template_wants_counters(const struct cpu_template *t);
+
 /* Changes *c, which holds what KVM supports on this host; before cpuid_normalise, which
  * has the last word. The vendor and the brand string stay the host's. -EINVAL with text
  * when the host is another vendor's, or names the leaf and subleaf that KVM does not

@@ -20,7 +20,7 @@ enum {
 	TOPOLOGY_LEVELS = 2, /* subleaves of 0xb: threads of a core, cores */
 };
 
-#define LEAF_EXT_FEATURES 0x80000001u
+#define LEAF_EXT_FEATURES CPUID_EXT_FEATURES
 #define LEAF_BRAND 0x80000002u
 #define LEAF_SIZES 0x80000008u
 #define LEAF_AMD_CACHE 0x8000001du
@@ -58,30 +58,34 @@ static const struct rule rules[] = {
 	 * not reach, with state that is in no snapshot. */
 	{ 1, 0, ECX, 0, BIT(5) },
 	{ LEAF_EXT_FEATURES, 0, ECX, 0, BIT(2) },
-	/* Performance monitoring: counters tell one guest about another, and their
-	 * state is in no snapshot. Debug store (DTES64, DS), PDCM, processor trace,
-	 * last branch records (ARCH_LBR), that leaf 0x23 is there. */
+	/* Performance monitoring: it tells one guest about another, and its state is in
+	 * no snapshot. Debug store (DTES64, DS), PDCM, processor trace, last branch
+	 * records (ARCH_LBR), that leaf 0x23 is there. */
 	{ 1, 0, ECX, 0, BIT(2) | BIT(15) },
 	{ 1, 0, EDX, 0, BIT(21) },
 	{ 7, 0, EBX, 0, BIT(25) },
 	{ 7, 0, EDX, 0, BIT(19) },
 	{ 7, 1, EAX, 0, BIT(8) },
-	/* And AMD's: IBS, PerfCtrExtCore, PerfCtrExtNB, PerfTsc, PerfCtrExtLLC. */
-	{ LEAF_EXT_FEATURES, 0, ECX, 0,
-		BIT(10) | BIT(23) | BIT(24) | BIT(27) | BIT(28) },
+	/* And AMD's: IBS, PerfTsc. */
+	{ LEAF_EXT_FEATURES, 0, ECX, 0, BIT(10) | BIT(27) },
 };
+
+/* What cpuid_hide_counters hides: PerfCtrExtCore, PerfCtrExtNB, PerfCtrExtLLC of AMD.
+ */
+static const struct rule counter_rules[] = {
+	{ LEAF_EXT_FEATURES, 0, ECX, 0, CPUID_EXT_ECX_COUNTERS },
+};
+static const uint32_t counter_leaves[] = { CPUID_COUNTERS, CPUID_COUNTERS_AMD };
 
 /* Leaves of which every subleaf goes. KVM answers 0 for what is missing. */
 static const uint32_t removed[] = {
 	5, /* MONITOR and MWAIT */
-	0xa, /* performance monitoring */
 	0x14, /* processor trace */
 	0x1c, /* last branch records */
 	LEAF_TOPOLOGY_V2, /* 0xb says the same, and one is enough */
 	0x23, /* performance monitoring, continued */
 	0x8000001b, /* IBS */
 	0x8000000a, /* SVM */
-	0x80000022, /* performance monitoring of AMD */
 	0x80000026, /* AMD's extended topology: the host's */
 };
 
@@ -144,28 +148,29 @@ static enum vendor find_vendor(struct cpuid *c)
 	return VENDOR_OTHER;
 }
 
-static bool is_removed(const struct kvm_cpuid_entry2 *x)
+static bool is_removed(
+	const struct kvm_cpuid_entry2 *x, const uint32_t *leaves, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_LEN(removed); i++)
-		if (x->function == removed[i])
+	for (size_t i = 0; i < n; i++)
+		if (x->function == leaves[i])
 			return true;
 	return x->function == LEAF_TOPOLOGY && x->index >= TOPOLOGY_LEVELS;
 }
 
-static void remove_leaves(struct cpuid *c)
+static void remove_leaves(struct cpuid *c, const uint32_t *leaves, size_t n)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < c->head.nent; i++)
-		if (!is_removed(&c->entry[i]))
+		if (!is_removed(&c->entry[i], leaves, n))
 			c->entry[kept++] = c->entry[i];
 	c->head.nent = kept;
 }
 
-static void apply_rules(struct cpuid *c)
+static void apply_rules(struct cpuid *c, const struct rule *list, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-		const struct rule *rule = &rules[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct rule *rule = &list[i];
 		struct kvm_cpuid_entry2 *x = cpuid_find(c, rule->leaf, rule->subleaf);
 		uint32_t *reg = x ? find_reg(x, rule->reg) : NULL;
 
@@ -314,14 +319,20 @@ static void fill_brand(struct cpuid *c, enum vendor vendor)
 		memcpy(&x[i]->eax, brand + 16 * i, 16);
 }
 
+void cpuid_hide_counters(struct cpuid *c)
+{
+	remove_leaves(c, counter_leaves, ARRAY_LEN(counter_leaves));
+	apply_rules(c, counter_rules, ARRAY_LEN(counter_rules));
+}
+
 int cpuid_normalise(
 	struct cpuid *c, unsigned index, const struct cpuid_topology *t, struct err *e)
 {
 	enum vendor vendor = find_vendor(c);
 
 	assert(index < t->n_vcpus);
-	remove_leaves(c);
-	apply_rules(c);
+	remove_leaves(c, removed, ARRAY_LEN(removed));
+	apply_rules(c, rules, ARRAY_LEN(rules));
 	fill_features(c, index, t);
 	if (vendor == VENDOR_INTEL)
 		fill_caches(c, LEAF_CACHE, t);

@@ -2,7 +2,7 @@
  *
  * cpuid_x86: what the guest's CPUID says: the host's, as far as KVM supports it, made
  * the same on every start: hypervisor bit, topology and APIC ids, TSC-deadline timer,
- * brand string, no performance monitoring leaves.
+ * brand string, no performance monitoring.
  */
 #ifndef HUSK_CPUID_X86_H
 #define HUSK_CPUID_X86_H
@@ -37,6 +37,17 @@ struct cpuid_topology {
  * the table is full. */
 MUST_CHECK int cpuid_normalise(
 	struct cpuid *c, unsigned index, const struct cpuid_topology *t, struct err *e);
+
+/* Where CPUID announces performance counters: leaves of Intel and of AMD, and the bits
+ * of leaf 0x80000001. AMD's four old counters, of before that, are not announced. */
+#define CPUID_COUNTERS 0xau
+#define CPUID_COUNTERS_AMD 0x80000022u
+#define CPUID_EXT_FEATURES 0x80000001u
+#define CPUID_EXT_ECX_COUNTERS (1u << 23 | 1u << 24 | 1u << 28)
+
+/* Announces none, whatever the host has: unless a template asks for them, which is to
+ * go with kvm_disable_counters. Before or after cpuid_normalise. */
+void cpuid_hide_counters(struct cpuid *c);
 
 /* The entry of a leaf and subleaf, or NULL. */
 struct kvm_cpuid_entry2 *cpuid_find(struct cpuid *c, uint32_t leaf, uint32_t subleaf);

@@ -13,6 +13,7 @@ enum {
 	VERSION_MIN = 0x020c, /* has xloadflags */
 	BOOT_FLAG = 0xaa55,
 	SECTOR = 512,
+	PARAGRAPH = 16,
 	ENTRY_64 = 0x200, /* from where it is loaded */
 	JUMP_END = 0x202, /* the header ends at this plus the byte before */
 	HEADER_END_MIN = 0x264, /* after init_size, the last field that is used */
@@ -59,18 +60,21 @@ static int check_header(const struct setup_header *h, struct err *e)
 	return 0;
 }
 
-/* The protected-mode code: what follows the setup sectors. */
+/* The protected-mode code: all that follows the setup sectors, as boot loaders have it.
+ * syssize only tells whether the file is whole. It counts paragraphs of 16 bytes, of
+ * which the file may end within the last; and more may follow, such as a signature. */
 static int find_code(const struct kernel_file *f, const struct setup_header *h,
 	struct kernel_part *out, struct err *e)
 {
 	unsigned sectors = h->setup_sects ? h->setup_sects : SETUP_SECTS_DEFAULT;
-	uint64_t off = (sectors + 1u) * SECTOR, n = (uint64_t)h->syssize * 16;
+	uint64_t off = (sectors + 1u) * SECTOR, n = (uint64_t)h->syssize * PARAGRAPH;
 
-	if (off > f->size || n > f->size - off)
+	if (off > f->size || round_up(f->size - off, PARAGRAPH) < n)
 		return err_bad(e,
 			"truncated: %u setup sectors and %llu bytes of code "
 			"reach beyond its %llu bytes",
 			sectors, (unsigned long long)n, (unsigned long long)f->size);
+	n = f->size - off;
 	if (n <= ENTRY_64)
 		return err_bad(e, "%llu bytes of code do not reach its entry point",
 			(unsigned long long)n);
@@ -123,6 +127,7 @@ int bzimage_load(const struct kernel_file *f, const uint8_t *head, size_t head_l
 	r = kernel_place(f, &code, e);
 	if (r < 0)
 		return r;
+	k.protocol = KERNEL_LINUX_64;
 	k.entry = code.at + ENTRY_64;
 	k.start = code.at;
 	k.end = code.at + room;

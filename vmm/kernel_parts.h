@@ -6,6 +6,8 @@
 #ifndef HUSK_KERNEL_PARTS_H
 #define HUSK_KERNEL_PARTS_H
 
+#include <elf.h>
+
 #include "vmm/kernel_image.h"
 
 /* A regular file and where it may go. Borrows all. */
@@ -36,6 +38,18 @@ MUST_CHECK int kernel_check_place(
  * text; -ENODATA when the file has shrunk since. */
 MUST_CHECK int kernel_place(
 	const struct kernel_file *f, const struct kernel_part *p, struct err *e);
+
+/* What the notes of an ELF file say. */
+struct kernel_notes {
+	bool is_linux; /* Linux puts notes of its own name into every vmlinux */
+	bool has_pvh;
+	uint32_t pvh_entry; /* physical address */
+};
+
+/* Reads the notes of the n program headers. A file without notes, or with some that are
+ * cut, is fine. -EINVAL with text for a PVH entry point that is none, or -errno. */
+MUST_CHECK int kernel_read_notes(const struct kernel_file *f, const Elf64_Phdr *table,
+	unsigned n, struct kernel_notes *out, struct err *e);
 
 /* The loaders. head: the first head_len bytes of the file, at most KERNEL_HEAD. */
 enum { KERNEL_HEAD = 0x280 };

@@ -39,7 +39,8 @@ struct machine_env {
 
 MUST_CHECK int machine_create(
 	const struct machine_env *env, struct machine **out, struct err *e);
-/* Stops it first: not with the device lock held. */
+/* Stops it first: not with the device lock held. A disk that does not answer within 2 s
+ * keeps its device and the guest's memory, for the process to leave behind. */
 void machine_destroy(struct machine *m);
 DEFINE_AUTO(struct machine *, machine_destroy);
 
@@ -69,21 +70,25 @@ MUST_CHECK int machine_set_vsock(
 	struct machine *m, struct vsock_cfg *cfg, struct err *e);
 
 /* Builds the microVM and lets its vCPUs go. On failure everything built is gone again,
- * the settings stay, and another start is legal. Not with the device lock held, since
- * vCPUs that ran are stopped then. */
+ * the settings stay, no vCPU has run, and another start is legal. Not with the device
+ * lock held, since threads of vCPUs are waited for. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
 
-/* Takes every vCPU out of the guest, waits until each says so, and makes the devices
- * stand still; lets them go on. Either may be asked for twice. After a start.
- * -ETIMEDOUT with text when a vCPU does not answer within 30 s: the machine then runs
- * on. Not with the device lock held. */
+/* Takes every vCPU out of the guest, and makes the devices stand still when each says
+ * so; lets them go on. Either may be asked for twice. After a start. A pause that takes
+ * its time is -EINPROGRESS without text: the loop has to run, and machine_pause has to
+ * be called again, until it gives something else. -ETIMEDOUT with text when a vCPU or a
+ * disk has not answered within 30 s of the first call: the machine then runs on. Not
+ * with the device lock held. */
 MUST_CHECK int machine_pause(struct machine *m, struct err *e);
 void machine_resume(struct machine *m);
 
 /* Changes of a started machine, running or paused. Not with the device lock held. */
 
 /* Opens the drive's file anew, or another one as its path says, and tells the guest;
- * changes its rate limits. On failure the drive stays as it was, all of it. */
+ * changes its rate limits. On failure the drive stays as it was, all of it. Requests to
+ * the old file end first: while there are some, and no new ones are begun, this is
+ * -EINPROGRESS as of machine_pause, and -ETIMEDOUT with text after 30 s. */
 MUST_CHECK int machine_patch_drive(
 	struct machine *m, struct drive_patch *patch, struct err *e);
 /* Changes the rate limits of an interface, both or, on failure, neither. */

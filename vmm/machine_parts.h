@@ -20,6 +20,7 @@ struct drive {
 	/* Opened with the setting; the device has it from the start on. */
 	struct disk *disk;
 	struct vdev *dev; /* borrowed, while the machine is built */
+	uint64_t change_until_us; /* of a change that waits for the disk, else 0 */
 };
 
 struct nic {
@@ -31,6 +32,7 @@ struct nic {
 struct machine {
 	struct machine_env env;
 	enum machine_state state;
+	uint64_t pause_until_us; /* of a pause that has begun, else 0 */
 
 	struct machine_cfg cfg;
 	struct cpu_template cpu_config; /* all zero: none */

@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
@@ -16,11 +17,52 @@
 #include "vmm/landlock.h"
 #include "vmm/machine_parts.h"
 
+enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */
+
+/* Waits for what a device has in flight, as long as there is time: whether it has
+ * ended.
+ */
+static bool make_still(struct machine *m, struct mmio *t, uint64_t until_us)
+{
+	for (;;) {
+		struct pollfd p = { .events = POLLIN };
+		uint64_t now = clock_us();
+
+		pthread_mutex_lock(m->env.lock);
+		p.fd = mmio_pause(t);
+		pthread_mutex_unlock(m->env.lock);
+		if (p.fd < 0)
+			return true;
+		if (now >= until_us)
+			return false;
+		(void)poll(&p, 1, (int)((until_us - now) / 1000 + 1));
+	}
+}
+
+/* Leaves devices alone whose disk does not answer, and the memory that it may still
+ * write to: what the kernel has taken cannot be taken back. */
+static void abandon_stuck_devices(struct machine *m)
+{
+	uint64_t until_us = clock_us() + END_TIMEOUT_US;
+
+	for (unsigned i = 0; i < m->devices.n_virtio; i++) {
+		struct mmio **t = &m->devices.virtio[i];
+
+		if (make_still(m, *t, until_us))
+			continue;
+		log_warn("'%s': its disk does not answer; requests are left to it",
+			mmio_vdev(*t)->id);
+		*t = NULL;
+		m->mem = NULL;
+	}
+}
+
 void machine_unbuild(struct machine *m)
 {
 	machine_stop(m);
 	while (m->n_vcpus > 0)
 		vcpu_destroy(m->vcpu[--m->n_vcpus]);
+	abandon_stuck_devices(m);
 	if (m->vsock_is_listed)
 		m->vsock_dev = NULL; /* destroyed with the list */
 	m->vsock_is_listed = false;
@@ -143,6 +185,8 @@ static int start_devices(struct machine *m, const struct kernel_args *args,
 	if (r == 0)
 		r = device_list_add_no_uarts(d, e);
 	if (r == 0)
+		r = device_list_add_no_uarts(d, e);
+	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)
 		r = machine_start_nets(m, e);
@@ -224,6 +268,8 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 
 	if (r == 0)
 		r = cpu_template_apply(template, &cpuid, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		cpuid_hide_counters(&cpuid);
 	for (unsigned i = 0; r == 0 && i < m->cfg.vcpu_count; i++) {
 		r = vcpu_create(&m->kvm, i, &env, &m->vcpu[i], e);
 		if (r < 0)
@@ -242,18 +288,29 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 	return r;
 }
 
-/* Starts the threads, and lets none run the guest before each has its filter, this one
- * too: they share their memory. There is no way back from that, so it comes last. */
+/* Starts the threads and waits until each has its filter. */
+static int start_threads(struct machine *m, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_start(m->vcpu[i - 1], e);
+	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--)
+		r = vcpu_wait_ready(m->vcpu[i - 1], e);
+	return r;
+}
+
+/* No vCPU runs the guest before every thread has its filter, this one too, because
+ * threads share their memory. This thread's filter comes after all that can fail: with
+ * it no other start would be possible. */
 static int start_vcpus(struct machine *m, struct err *e)
 {
 	int r = 0;
 
 	if (m->env.filters && m->env.opens_no_files)
 		r = landlock_forbid_files(e); /* threads inherit it */
-	for (unsigned i = m->n_vcpus; r == 0 && i > 0; i--) {
-		vcpu_hold(m->vcpu[i - 1]);
-		r = vcpu_start(m->vcpu[i - 1], e);
-	}
+	if (r == 0)
+		r = start_threads(m, e);
 	if (r == 0)
 		r = filter_install(m->env.filters,
 			m->env.opens_no_files ? FILTER_NO_API : FILTER_VMM, e);
@@ -284,6 +341,8 @@ static int start(struct machine *m, struct err *e)
 	r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
 		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
+	if (r == 0 && !cpu_template_wants_counters(template))
+		kvm_disable_counters(&m->kvm);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)
@@ -301,7 +360,6 @@ static int start(struct machine *m, struct err *e)
 
 int machine_start(struct machine *m, struct err *e)
 {
-	eventfd_t n;
 	int r;
 
 	assert(m->state == MACHINE_NOT_STARTED);
@@ -312,11 +370,7 @@ int machine_start(struct machine *m, struct err *e)
 		machine_log_kick();
 		return 0;
 	}
-	machine_unbuild(m);
+	machine_unbuild(m); /* no vCPU has run: none has ended either */
 	phase_forget_from(m->env.phases, PHASE_CONFIGURED);
-	/* a vCPU that ran may have ended: that is not the end of the next start's */
-	m->has_ended = false;
-	m->exit_status = 0;
-	(void)eventfd_read(m->end.fd, &n); /* empty when none has */
 	return r;
 }

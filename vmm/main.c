@@ -387,6 +387,7 @@ static void print_version(void)
 		printf("husk v%s\n", HUSK_VERSION);
 	else
 		printf("Firecracker v%s API\n", HUSK_VERSION);
+	printf("husk release %s\n", HUSK_RELEASE);
 }
 
 /* The status to exit with, when everything is cleaned up; or the end, by the signal
@@ -412,6 +413,7 @@ int main(int argc, char **argv)
 
 	phase_mark(&h.phases, PHASE_MAIN);
 	io_fill_standard_fds();
+	io_raise_fd_limit();
 	r = check_args(argc, argv, &h, &e);
 	if (r < 0)
 		return fail(STATUS_BAD_ARGUMENTS, &e);

@@ -34,7 +34,9 @@ enum {
 	IIR_FIFO = 0xc0,
 	FCR_ENABLE = 1,
 	FCR_CLEAR_RX = 2,
+	LCR_8_BITS = 0x03,
 	LCR_DLAB = 0x80,
+	DIVISOR_9600 = 12, /* of the PC's 115200 */
 	MCR_BITS = 0x1f,
 	MCR_LOOP = 0x10,
 	LSR_DATA = 1,
@@ -346,6 +348,11 @@ int serial_create(
 		return err_code(e, -ENOMEM, "serial");
 	s->loop = loop;
 	io_output_init(&s->out, out_fd);
+	/* As firmware leaves it. Linux' boot code divides by what it finds here,
+	 * without handling the exception (probe_baud in
+	 * arch/x86/boot/early_serial_console.c). */
+	s->lcr = LCR_8_BITS;
+	s->divisor = DIVISOR_9600;
 	s->writable = (struct loop_source){ .fd = -1, .fn = on_writable, .self = s };
 	s->flush = (struct loop_source){ .fn = on_flush, .self = s };
 	s->flush.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -5,8 +5,8 @@
  */
 #include "vmm/vcpu.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,8 +33,15 @@ struct vcpu {
 	enum vcpu_order order;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* order, or is_paused */
-	bool is_paused; /* lock: has obeyed ORDER_PAUSE, or has ended */
+	/* Where its guest wrote last, while it may have to wait for the device there.
+	 */
+	uint64_t waits_at;
+	bool is_waiting;
+	bool is_paused; /* lock: has obeyed ORDER_HOLD or ORDER_PAUSE, or has ended */
 	bool has_ended; /* lock */
+	/* Why it has no filter: written before has_ended, read after it. */
+	int start_error; /* 0 or -errno */
+	struct err start_text;
 };
 
 /* The run area of the vCPU that this thread runs, for the signal handler. */
@@ -44,7 +51,10 @@ static _Thread_local struct kvm_run *this_run;
 
 /* Enough for a log line; the default of 8 MiB would get a huge page, zeroed at the
  * start. */
-enum { VCPU_STACK_BYTES = 128 * 1024 };
+enum {
+	VCPU_STACK_BYTES = 128 * 1024,
+	DEVICE_WAIT_MS = 10, /* between two looks at the orders */
+};
 
 static void leave_guest(int sig)
 {
@@ -146,10 +156,11 @@ static void serve_mmio(struct vcpu *v)
 	struct kvm_run *run = v->run;
 	uint64_t from = clock_us();
 
-	if (run->mmio.is_write)
-		(void)bus_write(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
-			run->mmio.len);
-	else
+	if (run->mmio.is_write) {
+		v->is_waiting = bus_write(v->env.mmio, run->mmio.phys_addr,
+			run->mmio.data, run->mmio.len);
+		v->waits_at = run->mmio.phys_addr;
+	} else
 		(void)bus_read(v->env.mmio, run->mmio.phys_addr, run->mmio.data,
 			run->mmio.len);
 	count_served(v, run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, from);
@@ -281,14 +292,26 @@ static bool obey(struct vcpu *v)
 	return run;
 }
 
+/* Waits for the device that the guest wrote to last, a little: true when that is ready.
+ * Without the device lock, so that the loop and other vCPUs go on. A signal may come
+ * before poll is called, so the wait is short, and orders are obeyed in between. */
+static bool is_device_ready(struct vcpu *v)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	if (!v->is_waiting)
+		return true;
+	p.fd = bus_busy(v->env.mmio, v->waits_at);
+	v->is_waiting = p.fd >= 0;
+	if (v->is_waiting)
+		(void)poll(&p, 1, DEVICE_WAIT_MS);
+	return !v->is_waiting;
+}
+
 static bool install_filter(struct vcpu *v)
 {
-	struct err e;
-
-	if (filter_install(v->env.filters, FILTER_VCPU, &e) == 0)
-		return true;
-	end(v, VCPU_END_FAILURE, e.text);
-	return false;
+	v->start_error = filter_install(v->env.filters, FILTER_VCPU, &v->start_text);
+	return v->start_error == 0;
 }
 
 static void *run_vcpu(void *arg)
@@ -302,9 +325,11 @@ static void *run_vcpu(void *arg)
 	this_run = v->run;
 	unblock_signal();
 	go_on = install_filter(v) && obey(v);
-	if (v->index == 0)
+	if (go_on && v->index == 0)
 		phase_mark(v->env.phases, PHASE_FIRST_RUN);
 	while (go_on && obey(v)) {
+		if (!is_device_ready(v))
+			continue;
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			go_on = serve_exit(v);
 			continue;
@@ -335,6 +360,7 @@ int vcpu_start(struct vcpu *v, struct err *e)
 
 	if (sigaction(VCPU_SIGNAL, &sa, NULL) < 0)
 		return err_sys(e, "vCPU %u", v->index);
+	v->order = ORDER_HOLD;
 	(void)pthread_attr_init(&attr); /* cannot fail in glibc */
 	(void)pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
 	r = pthread_create(&v->thread, &attr, run_vcpu, v);
@@ -357,10 +383,19 @@ static void give_order(struct vcpu *v, enum vcpu_order order)
 		(void)pthread_kill(v->thread, VCPU_SIGNAL);
 }
 
-void vcpu_hold(struct vcpu *v)
+int vcpu_wait_ready(struct vcpu *v, struct err *e)
 {
-	assert(!v->started);
-	v->order = ORDER_HOLD;
+	int r;
+
+	pthread_mutex_lock(&v->lock);
+	while (!v->is_paused)
+		(void)pthread_cond_wait(&v->changed, &v->lock);
+	r = v->start_error;
+	pthread_mutex_unlock(&v->lock);
+	if (r == 0)
+		return 0;
+	*e = v->start_text;
+	return err_add(e, r, "vCPU %u", v->index);
 }
 
 void vcpu_pause(struct vcpu *v)

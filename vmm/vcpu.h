@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vcpu: one virtual processor: its thread, its run loop, its exits. Created, configured
- * and started by the machine's thread; from vcpu_start on, its own thread runs the
- * guest until vcpu_stop, and serves port and MMIO accesses through the buses.
+ * and started by the machine's thread; from the first vcpu_resume on, its own thread
+ * runs the guest until vcpu_stop, and serves port and MMIO accesses through the buses.
  */
 #ifndef HUSK_VCPU_H
 #define HUSK_VCPU_H
@@ -55,9 +55,14 @@ MUST_CHECK int vcpu_set_boot_state(
 /* The KVM descriptor, for vcpu_x86.c. */
 int vcpu_fd(const struct vcpu *v);
 
-/* Starts the thread. After vcpu_hold it does not run the guest before vcpu_resume. */
+/* Starts the thread, which installs its filter and then waits for vcpu_resume before it
+ * runs the guest. -errno with text when the host gives no thread. */
 MUST_CHECK int vcpu_start(struct vcpu *v, struct err *e);
-void vcpu_hold(struct vcpu *v);
+/* Waits until the thread has its filter: only then may any vCPU be resumed, because the
+ * threads share their memory. -errno with text when the filter cannot be installed: the
+ * thread has then ended, without a call of env.ended. After vcpu_start and before the
+ * first vcpu_pause or vcpu_resume, on the machine's thread. */
+MUST_CHECK int vcpu_wait_ready(struct vcpu *v, struct err *e);
 
 /* Asks the vCPU to leave the guest and wait; vcpu_wait_paused waits until it does, up
  * to until_us of clock_us: 0, or -ETIMEDOUT. What it was asked for is served before,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vcpu_x86: the register state in which the 64-bit boot protocol starts a kernel: long
- * mode, flat segments, paging on with the tables that boot_x86.c wrote. Before the
- * vCPU runs.
+ * vcpu_x86: the register state in which a boot protocol starts a kernel. Linux's 64-bit
+ * protocol: long mode, flat segments, paging on with the tables that boot_x86.c wrote.
+ * PVH (Xen, docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, no paging.
+ * Before the vCPU runs.
  */
 #include <asm/kvm.h>
 #include <errno.h>
@@ -30,8 +31,16 @@ enum {
 	LVT_MODE_EXTINT = 7 << 8,
 };
 
+/* KVM's own features, too, are only those that CPUID announces: else a guest could use
+ * what a template has taken away. */
 int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e)
 {
+	const struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+		.args = { 1 },
+	};
+
+	(void)ioctl(vcpu_fd(v), KVM_ENABLE_CAP, &cap); /* not before Linux 5.10 */
 	if (ioctl(vcpu_fd(v), KVM_SET_CPUID2, &c->head) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries", c->head.nent);
 	return 0;
@@ -79,35 +88,52 @@ int vcpu_change_msrs(struct vcpu *v, const struct cpu_template *t, struct err *e
 	return r;
 }
 
-static int set_segments(int fd, struct err *e)
+/* The descriptors that boot_x86.c and pvh.c put into the GDT: the TSS of PVH, code, and
+ * data. */
+enum { TSS = 0x08, CODE = 0x10, DATA = 0x18, TSS_BYTES = 0x68 };
+
+static void set_segments(struct kvm_sregs *s, bool is_pvh)
 {
-	/* The descriptors that boot_x86.c put into the GDT. */
 	const struct kvm_segment code = {
 		.limit = 0xffffffff,
-		.selector = 0x10,
+		.selector = CODE,
 		.type = 11, /* code, readable, accessed */
 		.present = 1,
 		.s = 1,
-		.l = 1,
+		.l = !is_pvh,
+		.db = is_pvh,
 		.g = 1,
 	};
 	struct kvm_segment data = code;
+
+	data.selector = DATA;
+	data.type = 3; /* data, writable, accessed */
+	data.l = 0;
+	data.db = 1;
+	s->cs = code;
+	s->ds = s->es = s->fs = s->gs = s->ss = data;
+	s->gdt.base = X86_GDT_GPA;
+	s->gdt.limit = X86_GDT_BYTES - 1;
+	if (is_pvh)
+		s->tr = (struct kvm_segment){
+			.limit = TSS_BYTES - 1,
+			.selector = TSS,
+			.type = 11, /* 32-bit TSS, busy */
+			.present = 1,
+		};
+}
+
+static int set_mode(int fd, bool is_pvh, struct err *e)
+{
 	struct kvm_sregs s;
 
 	if (ioctl(fd, KVM_GET_SREGS, &s) < 0)
 		return err_sys(e, "KVM_GET_SREGS");
-	data.selector = 0x18;
-	data.type = 3; /* data, writable, accessed */
-	data.l = 0;
-	data.db = 1;
-	s.cs = code;
-	s.ds = s.es = s.fs = s.gs = s.ss = data;
-	s.gdt.base = X86_GDT_GPA;
-	s.gdt.limit = X86_GDT_BYTES - 1;
-	s.cr0 = CR0_PE | CR0_ET | CR0_PG;
-	s.cr3 = X86_PML4_GPA;
-	s.cr4 = CR4_PAE;
-	s.efer = EFER_LME | EFER_LMA;
+	set_segments(&s, is_pvh);
+	s.cr0 = CR0_PE | CR0_ET | (is_pvh ? 0 : CR0_PG);
+	s.cr3 = is_pvh ? 0 : X86_PML4_GPA;
+	s.cr4 = is_pvh ? 0 : CR4_PAE;
+	s.efer = is_pvh ? 0 : EFER_LME | EFER_LMA;
 	return ioctl(fd, KVM_SET_SREGS, &s) < 0 ? err_sys(e, "KVM_SET_SREGS") : 0;
 }
 
@@ -163,14 +189,15 @@ int vcpu_set_boot_state(struct vcpu *v, const struct x86_entry *entry, struct er
 		return r;
 	r = set_lapic(fd, e);
 	if (r == 0)
-		r = set_segments(fd, e);
+		r = set_mode(fd, entry->is_pvh, e);
 	if (r < 0)
 		return r;
 
 	struct kvm_regs regs = {
 		.rflags = 2, /* the bit that is always set */
 		.rip = entry->rip,
-		.rsi = entry->rsi,
+		.rbx = entry->is_pvh ? entry->params : 0,
+		.rsi = entry->is_pvh ? 0 : entry->params,
 		.rsp = X86_STACK_GPA,
 		.rbp = X86_STACK_GPA,
 	};

@@ -15,7 +15,8 @@
 #include "vmm/base/base.h"
 
 #define X86_GDT_GPA ((gpa_t)0x500)
-#define X86_GDT_BYTES 32 /* null, unused, code (0x10), data (0x18): flat, 64-bit */
+#define X86_GDT_BYTES 32 /* see vcpu_x86.c */
+#define X86_PVH_GPA ((gpa_t)0x6000) /* a page: the PVH protocol's start info */
 #define X86_ZERO_PAGE_GPA ((gpa_t)0x7000)
 #define X86_STACK_GPA ((gpa_t)0x8ff0)
 #define X86_PML4_GPA ((gpa_t)0x9000)
@@ -68,10 +69,11 @@ struct boot_device {
 	uint32_t gsi;
 };
 
-/* Where the boot protocol starts the first vCPU. */
+/* Where and how the boot protocol starts the first vCPU. */
 struct x86_entry {
-	uint64_t rip; /* 64-bit entry point of the kernel */
-	uint64_t rsi; /* the zero page */
+	bool is_pvh; /* 32-bit protected mode without paging; else 64-bit long mode */
+	uint64_t rip; /* the kernel's entry point */
+	uint64_t params; /* the zero page, for rsi; of PVH the start info, for ebx */
 };
 
 #endif

@@ -95,7 +95,7 @@ static void complete(unsigned i, bool fail)
 	req->done(req, fail ? -EIO : disk_run(disk_now, req));
 }
 
-static void engine_drain(struct disk *d)
+static int engine_drain(struct disk *d)
 {
 	bool any = held != NULL;
 
@@ -103,6 +103,7 @@ static void engine_drain(struct disk *d)
 		complete(n_held - 1, false);
 	if (any)
 		d->batch(d->batch_self);
+	return -1;
 }
 
 static void engine_close(struct disk *d)
@@ -297,8 +298,11 @@ static void step_async(struct input *in, uint8_t what)
 		poll_loop();
 	} else {
 		next = open_disk(which == 1);
+		while (!blk_hold(mmio_vdev(t)))
+			poll_loop();
 		if (blk_set_disk(mmio_vdev(t), next) == 0)
 			disk_now = next;
+		blk_release(mmio_vdev(t));
 	}
 }
 

@@ -2,15 +2,16 @@
  *
  * fuzz_kernel: the input is a kernel image. It is loaded both ways into fresh memory of
  * two ranges; the two must agree, and what was accepted must lie inside memory with
- * nothing written below the lowest address.
+ * nothing written below the lowest address. What was accepted is then made ready to
+ * boot, with itself as its initrd, which must not touch the kernel.
  */
+#include <asm/bootparam.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "vmm/base/io.h"
-#include "vmm/kernel_image.h"
-#include "vmm/x86.h"
+#include "vmm/boot_x86.h"
 
 #define KERNEL_MIN MIB
 
@@ -61,6 +62,8 @@ static void check(const struct loaded *l)
 	require(guest_read(l->mem, l->k.entry, &byte, 1) == 0);
 	require(guest_read(l->mem, l->k.end - 1, &byte, 1) == 0);
 	require(l->k.setup_len <= KERNEL_SETUP_MAX);
+	require(l->k.start >= KERNEL_MIN && l->k.start < l->k.end);
+	require(l->k.protocol == KERNEL_LINUX_64 || l->k.entry <= UINT32_MAX);
 }
 
 static void compare(const struct loaded *a, const struct loaded *b)
@@ -72,12 +75,60 @@ static void compare(const struct loaded *a, const struct loaded *b)
 	if (a->r < 0)
 		return;
 	require(a->k.entry == b->k.entry && a->k.end == b->k.end);
+	require(a->k.start == b->k.start && a->k.protocol == b->k.protocol);
 	require(a->k.setup_len == b->k.setup_len);
 	at = round_down(a->k.entry, PAGE_BYTES);
 	if (guest_read(a->mem, at, x, sizeof(x)) < 0)
 		return; /* too near to the end of memory */
 	require(guest_read(b->mem, at, y, sizeof(y)) == 0);
 	require(memcmp(x, y, sizeof(x)) == 0);
+}
+
+static uint64_t number(struct guest_mem *mem, gpa_t at, size_t bytes)
+{
+	uint64_t n = 0;
+
+	require(guest_read(mem, at, &n, bytes) == 0);
+	return n;
+}
+
+/* Where the kernel is told that the initrd lies. */
+static gpa_t initrd_of(struct guest_mem *mem, const struct x86_entry *x)
+{
+	if (!x->is_pvh)
+		return number(mem,
+			x->params + offsetof(struct boot_params, hdr.ramdisk_image), 4);
+	require(number(mem, x->params, 4) == 0x336ec578);
+	require(number(mem, x->params + 12, 4) == 1);
+	return number(mem, number(mem, x->params + 16, 8), 8);
+}
+
+static void boot(int fd, size_t n, const struct kernel_image *k)
+{
+	const struct boot_plan plan = { .kernel_fd = fd,
+		.initrd_fd = fd,
+		.kernel_path = "kernel",
+		.initrd_path = "initrd",
+		.cmdline = "",
+		.n_vcpus = 1 };
+	struct guest_range ranges[GUEST_RANGES_MAX];
+	unsigned n_ranges = boot_layout(32 * MIB, ranges);
+	struct err e = { "" };
+	struct guest_mem *mem;
+	struct x86_entry x;
+	gpa_t at;
+
+	require(guest_mem_create(ranges, n_ranges, GUEST_PAGES_NONE, &mem, &e) == 0);
+	if (boot_load(&plan, mem, &x, &e) == 0) {
+		require(x.rip == k->entry && x.is_pvh == (k->protocol == KERNEL_PVH));
+		at = initrd_of(mem, &x);
+		require(at >= KERNEL_MIN && at % PAGE_BYTES == 0);
+		require(at + n <= k->start || at >= k->end);
+		require(at + n - 1 <= k->initrd_max && at + n <= 32 * MIB);
+	} else {
+		require(e.text[0] != '\0');
+	}
+	guest_mem_destroy(mem);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -91,6 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	check(&a);
 	check(&b);
 	compare(&a, &b);
+	if (a.r == 0)
+		boot(fd, n, &a.k);
 	guest_mem_destroy(a.mem);
 	guest_mem_destroy(b.mem);
 	return 0;

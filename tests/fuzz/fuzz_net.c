@@ -3,11 +3,13 @@
  * fuzz_net: a hostile driver of a network device, and a wire that is no better. The
  * input is a list of steps: register accesses, bytes in guest memory, descriptors,
  * chains for both rings, kicks, frames from the wire, pauses and snapshots. What must
- * hold is checked after every step. Deterministic: each input starts with new memory, a
- * new wire and a new device; limits are without a refill, so no time matters.
+ * hold is checked after every step. Deterministic: each input starts with empty memory,
+ * an empty wire and a device that is new or as new; limits are without a refill, so no
+ * time matters.
  */
 #include <assert.h>
 #include <endian.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
@@ -43,9 +45,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guest_mem *mem;
 static struct loop *loop;
 static struct mmio *t;
-static int wire;
+static int wire, tap_end;
 static uint16_t avail_idx[2];
 static unsigned n_snapshots;
+static bool is_worn; /* the device: by what a reset does not undo */
 static bool loaded_garbage; /* a snapshot that was tampered with */
 static uint8_t frame[FRAME_MAX + 1024];
 
@@ -79,7 +82,10 @@ static void attach(uint8_t limits)
 	if (limits & 2)
 		opts.tx.ops = few;
 	close_fd(wire);
+	close_fd(tap_end);
 	wire = pair[1];
+	tap_end = fcntl(pair[0], F_DUPFD_CLOEXEC, 0);
+	is_worn = limits != 0;
 	r = tap_from_fd(pair[0], &tap, NULL);
 	assert(r == 0);
 	r = net_create("fuzz", tap, &opts, loop, &v, NULL);
@@ -87,6 +93,45 @@ static void attach(uint8_t limits)
 	r = mmio_create(v, mem, loop, &t, NULL);
 	assert(r == 0);
 	(void)r;
+}
+
+/* A device is made for the first input, and again after one that wore it. Others find
+ * it reset, with nothing on the wire. That it is as when it was new, as far as a
+ * snapshot tells, is checked each time. */
+static void attach_or_reuse(uint8_t limits)
+{
+	static struct snap fresh;
+	const uint8_t *end;
+	struct snap now;
+	int r;
+
+	if (!t || is_worn || limits != 0) {
+		mmio_destroy(t);
+		attach(limits);
+	}
+	if (limits != 0)
+		return;
+	set_reg(VIRTIO_MMIO_STATUS, 0);
+	set_reg(VIRTIO_MMIO_QUEUE_SEL, 0);
+	set_reg(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
+	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	while (recv(tap_end, frame, sizeof(frame), 0) > 0)
+		;
+	mmio_pause(t);
+	snap_init_save(&now);
+	r = mmio_snap(t, &now);
+	assert(r == 0);
+	(void)r;
+	mmio_resume(t);
+	if (!fresh.buf) {
+		fresh = now;
+		return;
+	}
+	/* what follows are limiters, which have the time in them, and no limits */
+	end = memmem(now.buf, now.len, "NET ", 4);
+	assert(end && memcmp(now.buf, fresh.buf, (size_t)(end - now.buf)) == 0);
+	(void)end;
+	snap_fini(&now);
 }
 
 static void poll_loop(void)
@@ -232,6 +277,7 @@ static void snapshot(struct input *in)
 	assert(r == 0);
 	mmio_destroy(t);
 	attach(limits);
+	is_worn = true;
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
 	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
@@ -293,6 +339,7 @@ static void patch_limits(struct input *in)
 	struct limiter_patch p = { .has_ops = true };
 	uint8_t which = take_u8(in);
 
+	is_worn = true;
 	p.to.ops.size = take_u8(in);
 	p.to.ops.refill_time = UINT32_MAX;
 	net_patch_limiters(mmio_vdev(t), which & 1 ? &p : NULL, which & 2 ? &p : NULL);
@@ -375,7 +422,7 @@ static void set_up_once(void)
 	assert(r == 0);
 	r = loop_create(&lock, &loop, NULL);
 	assert(r == 0);
-	wire = -1;
+	wire = tap_end = -1;
 	(void)r;
 }
 
@@ -387,11 +434,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	set_up_once();
 	poke(0, zero, sizeof(zero));
 	poke(2 * PIECE, zero, sizeof(zero));
-	memset(frame, 0, sizeof(frame)); /* what it received last would be sent */
 	avail_idx[0] = avail_idx[1] = 0;
 	loaded_garbage = false;
 	n_snapshots = 0;
-	attach(take_u8(&in));
+	attach_or_reuse(take_u8(&in) & 3);
+	memset(frame, 0, sizeof(frame)); /* what it received last would be sent */
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++)
 		step(&in);
 	for (unsigned i = 0; i < 4; i++) {
@@ -400,7 +447,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	pause_resume();
 	tell_result();
-	mmio_destroy(t);
-	t = NULL;
 	return 0;
 }

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
 	STEPS_MAX = 200,
-	STARTS_MAX = 16,
+	STARTS_MAX = 6,
 	SNAPSHOTS_MAX = 2, /* that make a new device, which costs as much as 20 steps */
 	PIECE = 512 << 10, /* of guest memory, at 0 */
 	RING_SIZE = 16,

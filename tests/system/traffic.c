@@ -330,7 +330,7 @@ static void stream(int fd, const char *how)
 	} else {
 		stream_receive(fd);
 	}
-	/* no half-close: husk's vsock makes a whole one of it, as its contract says */
+	/* no half-close, which is talk's */
 	if (sends && recv(fd, &last, 1, 0) != 1)
 		die("the other side does not have all");
 	if (!sends &&

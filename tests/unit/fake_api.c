@@ -36,7 +36,9 @@ void fake_api_init(void)
 	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
 	env.loop = loop;
 	cr_assert_eq(machine_create(&env, &f->machine, &e), 0);
-	f->api = (struct api){ f->machine, &f->counts, "test-1" };
+	f->api = (struct api){
+		.machine = f->machine, .counts = &f->counts, .id = "test-1"
+	};
 	f->kernel = fake_file("no kernel at all", 16);
 	f->disk = fake_file(sectors, 1024);
 	f->other = fake_file(sectors, 2048);
@@ -141,7 +143,9 @@ unsigned ask(const char *request)
 		req.body = path + n + 1;
 		req.body_len = strlen(req.body);
 	}
-	api_handle(&fake_api.api, &req, &reply);
+	do
+		api_handle(&fake_api.api, &req, &reply);
+	while (reply.later && loop_poll(loop, 1) == 0);
 	judge(request, &reply);
 	fake_api.status = reply.status;
 	fake_api.deprecated = reply.deprecated;

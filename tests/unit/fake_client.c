@@ -34,6 +34,10 @@ void fake_handle(void *self, const struct http_request *q, struct http_reply *r)
 	cr_assert_eq(pthread_mutex_trylock(&lock), 0, "the device lock is held");
 	pthread_mutex_unlock(&lock);
 	fake.served++;
+	if (strncmp(q->path, "/later", 6) == 0 && !fake.is_ready) {
+		r->later = true;
+		return;
+	}
 	r->status = 204;
 	r->deprecated = strcmp(q->path, "/old") == 0;
 	if (strncmp(q->path, "/echo", 5) == 0) {

@@ -27,6 +27,7 @@ struct fake_server {
 	char dir[32], path[64]; /* of the socket */
 	struct unix_file file;
 	unsigned served; /* calls of the handler */
+	bool is_ready; /* to answer /later */
 	char text[2 * FAKE_BIG]; /* what hear received last, as a string */
 };
 extern struct fake_server fake;
@@ -35,7 +36,7 @@ void client_set_up(void);
 void client_tear_down(void);
 
 /* By path: /echo… repeats the body or the path, /big sends FAKE_BIG bytes, /old is
- * deprecated, all others 204. Asserts that the device lock is free. self: &fake. */
+ * deprecated, /later is answered when fake.is_ready, all others 204. Asserts that the device lock is free. self: &fake. */
 http_handler fake_handle;
 
 /* Serves the loop n times without waiting. */

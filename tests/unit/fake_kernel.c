@@ -68,6 +68,26 @@ Elf64_Phdr *fake_elf_phdr(struct fake_image *img, unsigned i)
 	return (Elf64_Phdr *)(void *)(img->bytes + sizeof(Elf64_Ehdr)) + i;
 }
 
+void fake_pvh_note(struct fake_image *img, unsigned i, uint64_t entry)
+{
+	const struct {
+		Elf64_Nhdr head;
+		char name[4];
+		uint64_t desc;
+	} note = { { .n_namesz = 4, .n_descsz = 8, .n_type = 18 }, "Xen", entry };
+	size_t at = round_up(img->len, 8);
+
+	cr_assert_leq(at + sizeof(note), sizeof(img->bytes));
+	memcpy(img->bytes + at, &note, sizeof(note));
+	img->len = at + sizeof(note);
+	*fake_elf_phdr(img, i) = (Elf64_Phdr){
+		.p_type = PT_NOTE,
+		.p_offset = at,
+		.p_filesz = sizeof(note),
+		.p_align = 4,
+	};
+}
+
 struct setup_header *fake_bzimage(struct fake_image *img, size_t code_bytes)
 {
 	struct setup_header *h = (struct setup_header *)(void *)(img->bytes + 0x1f1);

@@ -11,7 +11,7 @@
 
 #include "vmm/core/guest_mem.h"
 
-enum { FAKE_IMAGE_MAX = 2 * 1024 * 1024, FAKE_SEGMENTS_MAX = 80 };
+enum { FAKE_IMAGE_MAX = 2 * 1024 * 1024, FAKE_SEGMENTS_MAX = 128 };
 
 struct fake_image {
 	size_t len; /* bytes that become the file */
@@ -29,6 +29,9 @@ struct guest_mem *fake_memory(uint64_t bytes);
  * Segment i has the bytes that fake_byte gives. Returns its header, in the image. */
 Elf64_Ehdr *fake_elf(struct fake_image *img, const struct fake_segment *s, unsigned n);
 Elf64_Phdr *fake_elf_phdr(struct fake_image *img, unsigned i);
+/* Makes program header i one of notes that are put at the end of the file: of Xen, with
+ * this PVH entry point. */
+void fake_pvh_note(struct fake_image *img, unsigned i, uint64_t entry);
 
 /* A relocatable bzImage of protocol 2.15 with 4 setup sectors, pref_address 16 MiB and
  * init_size twice code_bytes (a multiple of 16). Returns its setup header. */

@@ -76,6 +76,8 @@ void fv_expect_nothing(void);
 
 /* Sends a packet with len bytes of data; the chain says so too. */
 void fv_send(const struct fv_packet *p);
+/* The packet that is sent next stays in the ring, without a kick: no more than one. */
+extern bool fv_post_only;
 /* Posts any bytes as a chain. */
 void fv_send_raw(const void *p, uint32_t n);
 /* Chains of the guest that came back since the last time. */

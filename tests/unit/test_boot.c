@@ -137,7 +137,8 @@ Test(boot, an_elf_starts_at_its_entry_with_the_zero_page)
 
 	loads(&plan, 128 * MIB);
 	cr_assert_eq(entry.rip, 2 * MIB + 0x40);
-	cr_assert_eq(entry.rsi, X86_ZERO_PAGE_GPA);
+	cr_assert(!entry.is_pvh);
+	cr_assert_eq(entry.params, X86_ZERO_PAGE_GPA);
 	cr_assert_eq(h->type_of_loader, 0xff);
 	cr_assert_eq(h->boot_flag, 0xaa55);
 	cr_assert_eq(h->header, 0x53726448);
@@ -314,6 +315,24 @@ Test(boot, the_initrd_lies_where_the_kernel_takes_it)
 	expect_initrd(0x38000000 - BIG, BIG);
 }
 
+Test(boot, an_initrd_that_fits_nowhere_else_lies_below_the_kernel)
+{
+	struct boot_plan plan = bzimage_plan(); /* from 16 MiB on */
+
+	give_initrd(&plan, BIG);
+	loads(&plan, 17 * MIB + BIG);
+	expect_initrd(17 * MIB, BIG);
+	loads(&plan, 16 * MIB + BIG);
+	expect_initrd(MIB, BIG);
+	fake_bzimage(&img, 0x4000)->initrd_addr_max = 3 * MIB;
+	plan.kernel_fd = fake_fd(img.bytes, img.len);
+	give_initrd(&plan, BIG);
+	loads(&plan, 128 * MIB);
+	expect_initrd(MIB, BIG);
+	cr_assert_eq(ftruncate(plan.initrd_fd, 15 * MIB), 0);
+	refused(&plan, 128 * MIB, "do not fit below the kernel");
+}
+
 Test(boot, an_initrd_may_fill_all_that_the_kernel_leaves)
 {
 	struct boot_plan plan = elf_plan(2 * MIB - BIG);
@@ -348,7 +367,9 @@ Test(boot, refuses_an_initrd_that_the_kernel_takes_nowhere)
 	fake_bzimage(&img, 0x4000)->initrd_addr_max = 0;
 	plan.kernel_fd = fake_fd(img.bytes, img.len);
 	give_initrd(&plan, 100);
-	refused(&plan, 128 * MIB, "initrd '/initrd': 100 bytes do not fit into the 0");
+	refused(&plan, 128 * MIB,
+		"initrd '/initrd': 100 bytes do not fit below the kernel, which lies "
+		"from 0x1000000 to 0x1008000, nor above it up to 0x0");
 }
 
 Test(boot, refuses_an_initrd_that_is_empty_or_no_file)
@@ -401,6 +422,99 @@ Test(boot, refuses_a_command_line_longer_than_the_kernel_takes)
 	refused(&plan, 128 * MIB, "command line: 101 characters, the kernel takes 100");
 	line[100] = '\0';
 	loads(&plan, 128 * MIB);
+}
+
+/* --- PVH --- */
+
+/* The kernel of elf_plan with a PVH note; its ELF header gives a virtual address. */
+static struct boot_plan pvh_plan(void)
+{
+	const struct fake_segment s[] = { { 2 * MIB, 0x3000, MIB, 0x1000 },
+		{ 0, 0, 0, 0 } };
+	struct boot_plan plan = elf_plan(MIB);
+
+	fake_elf(&img, s, 2)->e_entry = 0xffffffff80200040;
+	fake_pvh_note(&img, 1, 2 * MIB + 0x40);
+	plan.kernel_fd = fake_fd(img.bytes, img.len);
+	return plan;
+}
+
+static uint64_t number(gpa_t at, size_t bytes)
+{
+	uint64_t n = 0;
+
+	cr_assert_eq(guest_read(mem, at, &n, bytes), 0);
+	return n;
+}
+
+Test(boot, a_pvh_kernel_starts_with_the_start_info)
+{
+	struct boot_plan plan = pvh_plan();
+	char cmdline[64];
+
+	loads(&plan, 128 * MIB);
+	cr_assert(entry.is_pvh);
+	cr_assert_eq(entry.rip, 2 * MIB + 0x40);
+	cr_assert_eq(number(entry.params, 4), 0x336ec578); /* magic */
+	cr_assert_eq(number(entry.params + 4, 4), 1); /* version */
+	cr_assert_eq(number(entry.params + 8, 4), 0); /* flags */
+	cr_assert_eq(number(entry.params + 12, 4), 0); /* modules */
+	cr_assert_eq(number(entry.params + 16, 8), 0);
+	cr_assert_eq(guest_read(mem, number(entry.params + 24, 8), cmdline,
+			     strlen(plan.cmdline) + 1),
+		0);
+	cr_assert_str_eq(cmdline, plan.cmdline);
+	cr_assert_eq(
+		number(number(entry.params + 32, 8), 8), 0x2052545020445352, "RSD PTR");
+	cr_assert_eq(number(entry.params + 52, 4), 0); /* reserved */
+}
+
+Test(boot, the_memory_map_of_pvh_is_that_of_e820)
+{
+	struct boot_plan plan = elf_plan(MIB);
+	gpa_t map;
+
+	loads(&plan, 4 * GIB);
+	cr_assert(!entry.is_pvh);
+	struct boot_params linux_page = zero_page;
+
+	plan = pvh_plan();
+	loads(&plan, 4 * GIB);
+	map = number(entry.params + 40, 8);
+	cr_assert_eq(number(entry.params + 48, 4), linux_page.e820_entries);
+	for (unsigned i = 0; i < linux_page.e820_entries; i++, map += 24) {
+		const struct boot_e820_entry *x = &linux_page.e820_table[i];
+
+		cr_assert_eq(number(map, 8), x->addr);
+		cr_assert_eq(number(map + 8, 8), x->size);
+		cr_assert_eq(number(map + 16, 4), x->type);
+		cr_assert_eq(number(map + 20, 4), 0);
+	}
+}
+
+Test(boot, the_initrd_is_the_one_module_of_pvh)
+{
+	struct boot_plan plan = pvh_plan();
+	gpa_t module;
+
+	give_initrd(&plan, BIG);
+	loads(&plan, 128 * MIB);
+	cr_assert_eq(number(entry.params + 12, 4), 1);
+	module = number(entry.params + 16, 8);
+	cr_assert_eq(number(module, 8), 128 * MIB - BIG);
+	cr_assert_eq(number(module + 8, 8), BIG);
+	cr_assert_eq(number(module + 16, 8), 0);
+	cr_assert_eq(number(128 * MIB - BIG + 77, 1), fake_byte(9, 77));
+}
+
+Test(boot, the_gdt_of_pvh_has_32_bit_code)
+{
+	struct boot_plan plan = pvh_plan();
+
+	loads(&plan, 128 * MIB);
+	cr_assert_eq(number(X86_GDT_GPA + 0x08, 8), 0x00008b0000000067);
+	cr_assert_eq(number(X86_GDT_GPA + 0x10, 8), 0x00cf9b000000ffff);
+	cr_assert_eq(number(X86_GDT_GPA + 0x18, 8), 0x00cf93000000ffff);
 }
 
 Test(boot, the_platform_tables_are_there_for_1_to_32_vcpus)

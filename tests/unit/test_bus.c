@@ -42,7 +42,19 @@ static void toy_write(void *self, uint64_t at, const void *data, size_t n)
 	memcpy(seen.bytes, data, n);
 }
 
-static const struct bus_ops toy = { "toy", toy_read, toy_write };
+static int toy_busy(void *self)
+{
+	seen.self = self;
+	seen.lock_was_held = pthread_mutex_trylock(&lock) == EBUSY;
+	return 77;
+}
+
+static const struct bus_ops toy = {
+	.name = "toy", .read = toy_read, .write = toy_write
+};
+static const struct bus_ops slow = {
+	.name = "slow", .read = toy_read, .write = toy_write, .busy = toy_busy
+};
 static int a, b, c; /* devices, as far as the bus cares */
 
 static void set_up(void)
@@ -183,4 +195,15 @@ Test(bus, refuses_one_device_too_many)
 	cr_assert_not_null(strstr(e.text, "more than 32"));
 	for (uint64_t i = 1; i <= BUS_SLOTS_MAX; i++)
 		cr_assert(read_at(i * 16, 1));
+}
+
+Test(bus, asks_the_device_whether_it_is_busy_with_the_lock_held)
+{
+	cr_assert_eq(add(0x1000, 0x100, &a), 0);
+	cr_assert_eq(bus_add(&bus, 0x2000, 0x100, &slow, &b, &e), 0);
+	cr_assert_eq(bus_busy(&bus, 0x2050), 77);
+	cr_assert_eq(seen.self, &b);
+	cr_assert(seen.lock_was_held);
+	cr_assert_lt(bus_busy(&bus, 0x1050), 0, "it is never busy");
+	cr_assert_lt(bus_busy(&bus, 0x3000), 0, "nobody is there");
 }

@@ -353,7 +353,7 @@ Test(config_file, does_not_wait_for_the_writer_of_a_fifo, .timeout = 300)
 		"{$B,\"drives\":[{\"drive_id\":\"a\",\"path_on_host\":\"%s\","
 		"\"is_root_device\":false,\"is_read_only\":true}]}",
 		fifo.path);
-	expect_refused(doc, "drive 'a'", "neither a regular file nor a block device");
+	expect_refused(doc, "drive 'a'", "cannot be a disk");
 	fake_fifo_remove(&fifo);
 }
 
@@ -436,8 +436,8 @@ Test(config_file, refuses_a_drive_that_cannot_be_opened)
 	expect_refused("{$B,\"drives\":[{\"drive_id\":\"a\",\"path_on_host\":\"/tmp\","
 		       "\"is_root_device\":false,\"is_read_only\":true}]}",
 		"drive 'a'", "Is a directory");
-	expect_refused("{$B,\"drives\":[" DATA("a", "/dev/null") "]}", "drive 'a'",
-		"neither a regular file nor a block device");
+	expect_refused("{$B,\"drives\":[" DATA("a", "/dev/ptmx") "]}", "drive 'a'",
+		"'/dev/ptmx' cannot be a disk");
 }
 
 Test(config_file, refuses_a_drive_without_a_path_and_of_a_wrong_name)

@@ -335,8 +335,8 @@ Test(cpu_start, a_template_without_changes_costs_nothing_either)
 
 Test(cpu_start, each_vcpu_gets_cpuid_then_msrs_then_the_boot_state)
 {
-	static const unsigned long order[] = { KVM_SET_CPUID2, KVM_GET_MSRS,
-		KVM_SET_MSRS, KVM_SET_MSRS };
+	static const unsigned long order[] = { KVM_ENABLE_CAP, KVM_SET_CPUID2,
+		KVM_GET_MSRS, KVM_SET_MSRS, KVM_SET_MSRS };
 	unsigned at = 0;
 
 	set_config(true, CPU_TEMPLATE_T2S);

@@ -369,6 +369,34 @@ Test(cpu_template, normalisation_keeps_what_a_template_hides)
 	cr_assert_eq(cpuid_find(&c, 0x80000008, 0)->ebx & 0x001c0205, 0x001c0004);
 }
 
+Test(cpu_template, asks_for_counters_by_announcing_them)
+{
+	static const struct cpuid_change asks[] = {
+		{ .leaf = 0xa, .eax = { .set = 2 } },
+		{ .leaf = 0xa, .edx = { .clear = ~0u, .set = 3 } },
+		{ .leaf = 0x80000022, .ebx = { .set = 6 } },
+		{ .leaf = 0x80000001, .ecx = { .set = 1u << 23 } },
+	};
+	static const struct cpuid_change does_not[] = {
+		{ .leaf = 0xa, .eax = { .clear = ~0u } },
+		{ .leaf = 0x80000001, .ecx = { .clear = 1u << 23, .set = 1 } },
+		{ .leaf = 0x80000001, .edx = { .set = 1u << 23 } },
+		{ .leaf = 1, .eax = { .set = ~0u } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+		const struct cpuid_change both[] = { does_not[i], asks[i] };
+		struct cpu_template t = { .n_cpuid = 2, .cpuid = both };
+
+		cr_expect(cpu_template_wants_counters(&t), "change %zu", i);
+		t.n_cpuid = 1;
+		cr_expect_not(cpu_template_wants_counters(&t), "change %zu", i);
+	}
+	for (int id = CPU_TEMPLATE_NONE; id < CPU_TEMPLATES; id++)
+		cr_expect_not(cpu_template_wants_counters(
+			cpu_template_find((enum cpu_template_id)id)));
+}
+
 Test(cpu_template, fini_makes_it_no_template_and_takes_none)
 {
 	struct cpu_template t = { .name = "mine",

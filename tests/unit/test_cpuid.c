@@ -280,11 +280,10 @@ Test(cpuid, amds_own_leaves_have_the_topology)
 	cr_assert(!(leaf(0x80000001, 0).ecx & 1 << 1));
 }
 
-Test(cpuid, nothing_counts_performance)
+Test(cpuid, nothing_traces_what_runs)
 {
 	intel("");
 	normalise(0, 2, false);
-	cr_assert_null(cpuid_find(&c, 0xa, 0));
 	cr_assert_null(cpuid_find(&c, 0x14, 0));
 	cr_assert_eq(leaf(1, 0).ecx & (1 << 2 | 1 << 15), 0);
 	cr_assert_eq(leaf(1, 0).edx & 1 << 21, 0);
@@ -294,10 +293,37 @@ Test(cpuid, nothing_counts_performance)
 	amd();
 	normalise(0, 2, false);
 	cr_assert_null(cpuid_find(&c, 0x8000001b, 0));
+	cr_assert_eq(leaf(0x80000001, 0).ecx & (1 << 10 | 1 << 27), 0);
+}
+
+enum { AMD_COUNTERS = 1 << 23 | 1 << 24 | 1 << 28 };
+
+Test(cpuid, no_counters_are_announced_where_they_are_hidden)
+{
+	for (int after = 0; after <= 1; after++) {
+		intel("");
+		if (after)
+			normalise(0, 2, false);
+		cpuid_hide_counters(&c);
+		if (!after)
+			normalise(0, 2, false);
+		cr_assert_null(cpuid_find(&c, 0xa, 0));
+	}
+	amd();
+	cpuid_hide_counters(&c);
 	cr_assert_null(cpuid_find(&c, 0x80000022, 0));
-	cr_assert_eq(leaf(0x80000001, 0).ecx &
-			(1 << 10 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28),
-		0);
+	cr_assert_eq(leaf(0x80000001, 0).ecx, 0xffffffff & ~(uint32_t)AMD_COUNTERS);
+}
+
+Test(cpuid, counters_that_are_asked_for_stay)
+{
+	intel("");
+	normalise(0, 2, false);
+	cr_assert_eq(leaf(0xa, 0).eax, 0x07300404);
+	amd();
+	normalise(0, 2, false);
+	cr_assert_eq(leaf(0x80000022, 0).eax, 1);
+	cr_assert_eq(leaf(0x80000001, 0).ecx & AMD_COUNTERS, AMD_COUNTERS);
 }
 
 Test(cpuid, no_instruction_waits_unseen_by_the_host)

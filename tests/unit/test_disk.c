@@ -110,11 +110,34 @@ Test(disk, refuses_a_fifo_without_waiting_for_its_writer, .timeout = 10)
 	cr_assert_not_null(strstr(err.text, path), "%s", err.text);
 }
 
-Test(disk, refuses_a_character_device)
+/* Upstream opens what has an end to seek to. */
+static void check_empty_device(const char *device)
 {
-	cr_assert_eq(disk_open("/dev/zero", false, &d, &err), -EINVAL);
-	cr_assert_str_eq(
-		err.text, "'/dev/zero' is neither a regular file nor a block device");
+	struct disk_req flush = { .op = DISK_FLUSH, .done = on_done };
+
+	cr_assert_eq(disk_open(device, false, &d, &err), 0, "%s", err.text);
+	cr_assert_eq(disk_bytes(d), 0);
+	last_result = 1;
+	disk_submit(d, &flush);
+	cr_assert_eq(last_result, 0);
+	disk_close(TAKE(d));
+}
+
+Test(disk, may_be_a_character_device_without_sectors)
+{
+	check_empty_device("/dev/null");
+	check_empty_device("/dev/zero");
+}
+
+Test(disk, refuses_a_terminal, .timeout = 10)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	cr_assert_eq(unlockpt(master), 0);
+	cr_assert_eq(disk_open(ptsname(master), false, &d, &err), -EINVAL);
+	cr_assert_not_null(strstr(err.text, "terminal"), "%s", err.text);
+	cr_assert_eq(disk_open("/dev/ptmx", false, &d, &err), -EINVAL);
+	close(master);
 }
 
 Test(disk, hides_a_tail_that_is_no_whole_sector)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -473,4 +474,18 @@ Test(io_pipe, reads_a_file_that_says_it_is_empty)
 		e.text);
 	cr_expect(strstr(text, "Name:"));
 	free(text);
+}
+
+Test(io, raises_the_limit_of_descriptors_to_what_is_allowed)
+{
+	struct rlimit l = { 100, 200 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+	io_raise_fd_limit();
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+	cr_assert_eq(l.rlim_cur, 200);
+	cr_assert_eq(l.rlim_max, 200);
+	io_raise_fd_limit();
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
+	cr_assert_eq(l.rlim_cur, 200);
 }

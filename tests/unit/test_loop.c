@@ -16,7 +16,10 @@
 
 #include "tests/unit/fake_file.h"
 
-enum { MANY = 40 }; /* more than one batch */
+enum {
+	MANY = 40, /* more than one batch */
+	LOOP_TOYS = 10, /* fit one with another */
+};
 
 /* A source on an eventfd that counts its calls and then does what `then` says. */
 struct toy {
@@ -254,6 +257,105 @@ Test(loop, leaves_the_lock_to_sources_that_want_none)
 	cr_assert_eq(toy[0].calls, 1);
 	cr_assert_not(toy[0].lock_was_held);
 	cr_assert(toy[1].lock_was_held);
+}
+
+/* Another thread's whole life with the lock held: what f does, and then nothing until
+ * the test lets it go. */
+struct holder {
+	pthread_t thread;
+	pthread_barrier_t holds, let_go;
+	void (*f)(void);
+};
+
+static void *hold(void *arg)
+{
+	struct holder *h = arg;
+
+	pthread_mutex_lock(&lock);
+	if (h->f)
+		h->f();
+	(void)pthread_barrier_wait(&h->holds);
+	(void)pthread_barrier_wait(&h->let_go);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static void holder_start(struct holder *h, void (*f)(void))
+{
+	h->f = f;
+	cr_assert_eq(pthread_barrier_init(&h->holds, NULL, 2), 0);
+	cr_assert_eq(pthread_barrier_init(&h->let_go, NULL, 2), 0);
+	cr_assert_eq(pthread_create(&h->thread, NULL, hold, h), 0);
+	(void)pthread_barrier_wait(&h->holds);
+}
+
+static void holder_end(struct holder *h)
+{
+	(void)pthread_barrier_wait(&h->let_go);
+	cr_assert_eq(pthread_join(h->thread, NULL), 0);
+}
+
+Test(loop, serves_sources_without_the_lock_while_another_thread_has_it, .timeout = 30)
+{
+	struct holder h;
+
+	toy[0].source.unlocked = true;
+	toy[0].then = drain;
+	watch(&toy[0]);
+	holder_start(&h, NULL);
+	poll_once();
+	cr_assert_eq(toy[0].calls, 1);
+	holder_end(&h);
+}
+
+static void note_calls(struct toy *t)
+{
+	drain(t);
+	for (int i = 0; i < LOOP_TOYS; i++)
+		cr_assert_eq(toy[i].calls, 0, "%d came first", i);
+}
+
+Test(loop, serves_sources_without_the_lock_first)
+{
+	struct toy *last = &toy[LOOP_TOYS];
+
+	for (int i = 0; i < LOOP_TOYS; i++)
+		watch(&toy[i]);
+	last->source.unlocked = true;
+	last->then = note_calls;
+	watch(last);
+	poll_once();
+	cr_assert_eq(last->calls, 1);
+	cr_assert_eq(toy[0].calls, 1);
+}
+
+static void remove_one(void)
+{
+	loop_remove(loop, &toy[1].source);
+}
+
+static void remove_one_elsewhere(struct toy *t)
+{
+	struct holder h;
+
+	drain(t);
+	holder_start(&h, remove_one);
+	holder_end(&h);
+}
+
+/* As a vCPU's thread does that resets a device, after the event was fetched. */
+Test(loop, does_not_call_a_source_that_another_thread_removed, .timeout = 30)
+{
+	toy[0].source.unlocked = true; /* and so comes first */
+	toy[0].then = remove_one_elsewhere;
+	watch(&toy[1]);
+	watch(&toy[0]);
+	poll_once();
+	cr_assert_eq(toy[0].calls, 1);
+	cr_assert_eq(toy[1].calls, 0);
+	watch(&toy[1]);
+	poll_once();
+	cr_assert_eq(toy[1].calls, 1);
 }
 
 Test(loop, runs_until_a_callback_stops_it)

@@ -75,6 +75,16 @@ static int patch(const char *id, const char *path)
 	return r;
 }
 
+/* As the API does it: a busy machine may take its time. */
+static int pause_it(void)
+{
+	int r;
+
+	while ((r = machine_pause(machine, &e)) == -EINPROGRESS)
+		cr_assert_eq(loop_poll(loop, 1), 0);
+	return r;
+}
+
 static const struct blk_stats *stats(void)
 {
 	return blk_stats(machine->drive[0].dev);
@@ -125,7 +135,7 @@ Test(machine_run, sees_a_file_of_another_size_under_the_same_path)
 Test(machine_run, changes_a_drive_also_while_paused)
 {
 	start_with_a_drive();
-	cr_assert_eq(machine_pause(machine, &e), 0);
+	cr_assert_eq(pause_it(), 0);
 	cr_expect_eq(patch("a", other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
 	machine_resume(machine);
@@ -140,7 +150,7 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 	} bad[] = {
 		{ "a", "/nonexistent/d", "drive 'a'", -ENOENT },
 		{ "a", "/tmp", "drive 'a'", -EISDIR },
-		{ "a", "/dev/null", "drive 'a'", -EINVAL },
+		{ "a", "/dev/ptmx", "drive 'a'", -EINVAL },
 		{ "a", NULL, "nothing to change", -EINVAL },
 		{ "b", "/dev/null", "no drive 'b'", -EINVAL },
 	};
@@ -260,8 +270,8 @@ Test(machine_run, is_paused_and_goes_on_as_often_as_asked)
 {
 	start_with_a_drive();
 	for (int i = 0; i < 3; i++) {
-		cr_expect_eq(machine_pause(machine, &e), 0);
-		cr_expect_eq(machine_pause(machine, &e), 0);
+		cr_expect_eq(pause_it(), 0);
+		cr_expect_eq(pause_it(), 0);
 		cr_expect_eq(machine_state(machine), MACHINE_PAUSED);
 		machine_resume(machine);
 		machine_resume(machine);
@@ -317,13 +327,13 @@ Test(machine_run, pauses_a_guest_that_spins_and_one_vcpu_that_waits)
 
 	start_guest(spins, sizeof(spins));
 	for (int i = 0; i < 50; i++) {
-		cr_assert_eq(machine_pause(machine, &e), 0, "%s", e.text);
+		cr_assert_eq(pause_it(), 0, "%s", e.text);
 		cr_expect_eq(machine_state(machine), MACHINE_PAUSED);
 		machine_resume(machine);
 	}
 	cr_expect_eq(patch("a", other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
-	cr_assert_eq(machine_pause(machine, &e), 0);
+	cr_assert_eq(pause_it(), 0);
 	machine_stop(machine);
 	cr_expect_eq(machine_exit_status(machine), 0);
 	cr_expect_eq(n_ended, 0);
@@ -339,7 +349,7 @@ Test(machine_run, tells_once_that_a_guest_reset_itself)
 		cr_assert_eq(loop_poll(loop, 100), 0);
 	cr_expect_eq(n_ended, 1);
 	cr_expect_eq(machine_exit_status(machine), 0);
-	cr_assert_eq(machine_pause(machine, &e), 0, "%s", e.text);
+	cr_assert_eq(pause_it(), 0, "%s", e.text);
 	machine_resume(machine);
 	cr_assert_eq(loop_poll(loop, 0), 0);
 	cr_expect_eq(n_ended, 1);

@@ -380,3 +380,86 @@ Test(mmio_life, is_unharmed_by_any_byte_of_a_snapshot)
 	}
 	snap_fini(&s);
 }
+
+/* --- a device that still has something in flight --- */
+
+enum { SOME_FD = 99 }; /* never waited for */
+
+static void be_in_flight(void)
+{
+	bring_up();
+	toy.in_flight = true;
+	toy.in_flight_fd = SOME_FD;
+}
+
+static int busy(void)
+{
+	return mmio_bus_ops()->busy(t);
+}
+
+Test(mmio_life, is_in_the_old_status_until_the_reset_is_complete)
+{
+	uint32_t before;
+
+	be_in_flight();
+	before = status();
+	cr_assert_lt(busy(), 0);
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
+	cr_assert_eq(status(), before);
+	cr_assert_eq(busy(), SOME_FD);
+	toy.in_flight = false;
+	cr_assert_lt(busy(), 0);
+	cr_assert_eq(status(), 0);
+	cr_assert_eq(toy.dev.queue[0].size, 0);
+}
+
+/* guest: neither goes on with a device that is being reset, nor kicks it */
+Test(mmio_life, takes_nothing_until_the_reset_is_complete)
+{
+	be_in_flight();
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
+	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NUM, 1);
+	kick(0);
+	cr_assert_eq(toy.kicks[0], 0);
+	cr_assert_eq(toy.dev.queue[0].size, 8);
+	toy.in_flight = false;
+	cr_assert_eq(status(), 0);
+	fake_bring_up(t, &toy.drv, TOY_TRANSPORT);
+	kick(0);
+	cr_assert_eq(toy.kicks[0], 1);
+}
+
+Test(mmio_life, completes_a_reset_with_the_first_write_after_it)
+{
+	be_in_flight();
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
+	toy.in_flight = false;
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert_eq(status(), VIRTIO_CONFIG_S_ACKNOWLEDGE);
+}
+
+Test(mmio_life, completes_a_reset_in_a_pause)
+{
+	be_in_flight();
+	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
+	cr_assert_eq(mmio_pause(t), SOME_FD);
+	toy.in_flight = false;
+	cr_assert_lt(mmio_pause(t), 0);
+	cr_assert_eq(status(), 0);
+	mmio_resume(t);
+}
+
+Test(mmio_life, is_drained_once_by_a_pause)
+{
+	be_in_flight();
+	cr_assert_eq(mmio_pause(t), SOME_FD);
+	toy.in_flight = false;
+	for (unsigned i = 0; i < 5; i++)
+		cr_assert_lt(mmio_pause(t), 0);
+	cr_assert_eq(toy.drains, 2);
+	mmio_resume(t);
+	cr_assert_lt(mmio_pause(t), 0);
+	cr_assert_eq(toy.drains, 3);
+}

@@ -469,12 +469,13 @@ Test(serial, keeps_what_is_written_to_its_registers)
 	cr_assert_eq(get(LSR), 0x60);
 }
 
-Test(serial, has_its_divisor_behind_the_latch_bit)
+Test(serial, has_its_divisor_which_is_never_0_at_first_behind_the_latch_bit)
 {
 	char buf[4];
 
 	put(IER, 1);
 	put(LCR, 0x80);
+	cr_assert_eq(get(DATA) | get(IER) << 8, 12, "9600 baud");
 	put(DATA, 0x34);
 	put(IER, 0x12);
 	cr_assert_eq(get(DATA), 0x34);

@@ -339,3 +339,67 @@ Test(server, takes_an_inherited_listener_and_makes_it_fit)
 	expect_heard(client, NO_CONTENT);
 	close(client);
 }
+
+/* Until the handler has been asked so often. */
+static void turns_until_served(unsigned n)
+{
+	while (fake.served < n)
+		cr_assert_eq(loop_poll(fake.loop, 1000), 0);
+}
+
+Test(server, answers_later_and_others_meanwhile)
+{
+	int slow = join(), other = join();
+
+	say(slow, GET("/later1") GET("/echo"));
+	for (unsigned i = 0; i < 5; i++) {
+		turns_until_served(fake.served + 2);
+		say(other, GET("/"));
+		expect_heard(other, NO_CONTENT);
+	}
+	fake.is_ready = true;
+	turns_until_served(fake.served + 2);
+	expect_heard(slow,
+		NO_CONTENT HEAD("200", JSON_TYPE "Content-Length: 5\r\n") "/echo");
+	say(slow, GET("/"));
+	expect_heard(slow, NO_CONTENT);
+	close(slow);
+	close(other);
+}
+
+Test(server, does_not_wake_the_loop_once_all_are_answered)
+{
+	int fd = join();
+	uint64_t before;
+
+	say(fd, GET("/later"));
+	turns_until_served(5);
+	fake.is_ready = true;
+	turns_until_served(6);
+	expect_heard(fd, NO_CONTENT);
+	turns(5);
+	before = clock_us();
+	cr_assert_eq(loop_poll(fake.loop, 50), 0);
+	cr_assert_geq(clock_us() - before, 45000);
+	close(fd);
+}
+
+/* What it asked for is done nevertheless, so its request is not forgotten. */
+Test(server, goes_on_for_a_client_that_hung_up)
+{
+	int fd = join(), other = join();
+	unsigned before;
+
+	say(fd, GET("/later"));
+	turns_until_served(2);
+	close(fd);
+	before = fake.served;
+	turns_until_served(before + 3);
+	fake.is_ready = true;
+	turns_until_served(fake.served + 1);
+	before = fake.served;
+	say(other, GET("/"));
+	expect_heard(other, NO_CONTENT);
+	cr_assert_eq(fake.served, before + 1, "nothing is left to be asked for");
+	close(other);
+}

@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
@@ -144,6 +145,7 @@ static void run(const void *code, size_t n)
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_SET_SREGS, &s), 0);
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_SET_REGS, &regs), 0);
 	cr_assert_eq(vcpu_start(vcpu, &e), 0, "%s", e.text);
+	vcpu_resume(vcpu);
 }
 #define RUN(code) run(code, sizeof(code))
 
@@ -248,6 +250,72 @@ Test(vcpu, says_when_it_does_not_pause_in_time)
 	pthread_mutex_unlock(&lock);
 	cr_expect_eq(vcpu_wait_paused(vcpu, clock_us() + WAIT_MS * 1000), 0);
 	cr_expect_eq(load(&gauge.wrong), 0);
+}
+
+/* The boot state with which a vCPU begins. */
+static void get_boot_state(
+	struct x86_entry entry, struct kvm_regs *regs, struct kvm_sregs *s)
+{
+	const struct vcpu_env env = { .ended = on_ended };
+
+	cr_assert_eq(vcpu_create(&kvm, 0, &env, &vcpu, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_set_boot_state(vcpu, &entry, &e), 0, "%s", e.text);
+	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_GET_REGS, regs), 0);
+	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_GET_SREGS, s), 0);
+}
+
+static void expect_flat(const struct kvm_segment *s, unsigned type, bool l, bool db)
+{
+	cr_expect(s->base == 0 && s->limit == UINT32_MAX && s->present && s->s && s->g);
+	cr_expect(s->type == type && s->l == l && s->db == db && s->dpl == 0);
+}
+
+Test(vcpu, begins_linux_in_long_mode_with_the_zero_page)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs s;
+
+	get_boot_state(
+		(struct x86_entry){ .rip = 0x1234567, .params = 0x7000 }, &regs, &s);
+	cr_expect(regs.rip == 0x1234567 && regs.rsi == 0x7000 && regs.rflags == 2);
+	cr_expect(s.cr0 == 0x80000011 && s.cr4 == 0x20 && s.efer == 0x500);
+	cr_expect_eq(s.cr3, X86_PML4_GPA);
+	expect_flat(&s.cs, 11, true, false);
+	expect_flat(&s.ss, 3, false, true);
+}
+
+/* Xen, docs/misc/pvh.pandoc. */
+Test(vcpu, begins_pvh_in_protected_mode_without_paging)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs s;
+
+	get_boot_state(
+		(struct x86_entry){
+			.is_pvh = true, .rip = 0x1234567, .params = 0x6000 },
+		&regs, &s);
+	cr_expect(regs.rip == 0x1234567 && regs.rbx == 0x6000 && regs.rflags == 2);
+	cr_expect(s.cr0 == 0x11 && s.cr4 == 0 && s.efer == 0);
+	expect_flat(&s.cs, 11, false, true);
+	expect_flat(&s.ds, 3, false, true);
+	expect_flat(&s.es, 3, false, true);
+	expect_flat(&s.ss, 3, false, true);
+	cr_expect(s.tr.base == 0 && s.tr.limit == 0x67 && s.tr.type == 11);
+}
+
+Test(vcpu, waits_for_its_first_order_before_it_runs)
+{
+	const struct vcpu_env env = {
+		.ports = &ports, .mmio = &mmio, .phases = &phases, .ended = on_ended
+	};
+
+	cr_assert_eq(vcpu_create(&kvm, 0, &env, &vcpu, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_start(vcpu, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_wait_ready(vcpu, &e), 0, "%s", e.text);
+	cr_expect_eq(phase_us(&phases, PHASE_FIRST_RUN), 0);
+	vcpu_stop(vcpu);
+	cr_expect_eq(phase_us(&phases, PHASE_FIRST_RUN), 0);
+	cr_expect_eq(load(&n_ended), 0);
 }
 
 Test(vcpu, is_paused_from_its_first_instruction_on)
@@ -380,4 +448,84 @@ Test(vcpu, counts_its_accesses)
 	pause_now();
 	cr_expect_eq(vcpu_counts(vcpu)->exits[EXIT_IO_OUT], load(&gauge.accesses));
 	cr_expect_eq(vcpu_counts(vcpu)->exits[EXIT_IO_IN], 0);
+}
+
+/* --- a device that is busy after a write --- */
+
+enum { BUSY_GPA = 0x200000 };
+
+/* What the device says: atomic. */
+static bool is_busy;
+static unsigned n_asked;
+static int busy_fd = -1;
+
+static int tell_busy(void *self)
+{
+	(void)self;
+	__atomic_fetch_add(&n_asked, 1, __ATOMIC_RELEASE);
+	return __atomic_load_n(&is_busy, __ATOMIC_ACQUIRE) ? busy_fd : -1;
+}
+
+static void ignore_write(void *self, uint64_t at, const void *data, size_t n)
+{
+	(void)self;
+	(void)at;
+	(void)data;
+	(void)n;
+}
+
+/* "movb $0, BUSY_GPA; out %al, $0x80; 1: jmp 1b": 0 is said when the device is ready.
+ */
+static void write_to_a_busy_device(void)
+{
+	static const struct bus_ops ops = { .name = "busy",
+		.read = gauge_read,
+		.write = ignore_write,
+		.busy = tell_busy };
+	static const uint8_t code[] = { 0xc6, 0x05, 0x00, 0x00, 0x20, 0x00, 0x00, 0xe6,
+		0x80, 0xeb, 0xfe };
+
+	cr_assert_eq(bus_add(&mmio, BUSY_GPA, 4096, &ops, NULL, &e), 0);
+	is_busy = true;
+	busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	RUN(code);
+	await(&n_asked, 1);
+}
+
+Test(vcpu, waits_for_a_device_that_is_busy_without_its_lock)
+{
+	write_to_a_busy_device();
+	await(&n_asked, 5);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	expect_still();
+	cr_expect_eq(load(&gauge.accesses), 0);
+	__atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
+	await(&gauge.accesses, 1);
+}
+
+Test(vcpu, pauses_and_goes_on_to_wait_for_a_device_that_is_busy)
+{
+	unsigned n;
+
+	write_to_a_busy_device();
+	for (int i = 0; i < 3; i++) {
+		pause_now();
+		n = load(&n_asked);
+		expect_still();
+		cr_expect_eq(load(&n_asked), n);
+		vcpu_resume(vcpu);
+		await(&n_asked, n + 1);
+	}
+	cr_expect_eq(load(&gauge.accesses), 0);
+	__atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
+	await(&gauge.accesses, 1);
+}
+
+Test(vcpu, stops_while_a_device_is_busy)
+{
+	write_to_a_busy_device();
+	vcpu_stop(vcpu);
+	cr_expect_eq(load(&gauge.accesses), 0);
+	cr_expect_eq(load(&n_ended), 0);
 }

@@ -192,8 +192,7 @@ static void pause_in(unsigned k, bool is_new, void (*then)(void))
 	__atomic_store_n(&hold_at, load(&n_accesses) + k + 1, __ATOMIC_RELEASE);
 	if (is_new)
 		cr_assert_eq(vcpu_start(vcpu, &e), 0, "%s", e.text);
-	else
-		vcpu_resume(vcpu);
+	vcpu_resume(vcpu);
 	await(&n_held, before + 1);
 	vcpu_pause(vcpu);
 	if (then)

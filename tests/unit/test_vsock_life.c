@@ -86,8 +86,9 @@ Test(vsock_new, takes_a_path_of_all_the_bytes_of_an_address)
 	char path[UNIX_PATH_MAX + 2];
 	struct err e;
 
-	memset(path, 'a', sizeof(path));
-	memcpy(path, "/tmp/husk-", 10);
+	int n = snprintf(path, sizeof(path), "/tmp/husk-%d-", getpid());
+
+	memset(path + n, 'a', sizeof(path) - (size_t)n);
 	path[UNIX_PATH_MAX + 1] = '\0';
 	cr_assert_eq(create(3, path, &e), -EINVAL);
 	path[UNIX_PATH_MAX] = '\0';

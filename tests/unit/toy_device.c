@@ -24,9 +24,12 @@ static int toy_kick(struct vdev *v, unsigned q)
 	return r;
 }
 
-static void toy_drain(struct vdev *v)
+static int toy_drain(struct vdev *v)
 {
-	toy_of(v)->drains++;
+	struct toy *toy = toy_of(v);
+
+	toy->drains++;
+	return toy->in_flight ? toy->in_flight_fd : -1;
 }
 
 static int toy_snap(struct vdev *v, struct snap *s)

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -141,6 +142,16 @@ static void free_text(char *p)
 	free(p);
 }
 DEFINE_AUTO(char *, free_text);
+
+void io_raise_fd_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l); /* up to the hard limit: always allowed */
+}
 
 /* Reads up to n bytes as soon as there are some: their number, 0 at the end,
  * -ETIMEDOUT, or another -errno. A FIFO which no writer has opened yet reads as if it

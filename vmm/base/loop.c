@@ -14,14 +14,22 @@ enum {
 	PATIENT_US = 64 * 1000,
 };
 
+/* In the address of a source, whose lowest bit is otherwise 0: it is not to be read
+ * without the lock before that is known, since a thread that has the lock may remove
+ * and free it. */
+#define UNLOCKED ((uint64_t)1)
+
+_Static_assert(_Alignof(struct loop_source) > UNLOCKED, "the bit is free");
+
 struct loop {
 	pthread_mutex_t *lock;
 	int epoll_fd;
 	bool stopping;
-	/* Fetched and not yet served: loop_remove clears what belongs to a dead source.
-	 */
+	/* Fetched events, which epoll_wait alone writes. An event's data is the address
+	 * of its source, with UNLOCKED in it for a source without the lock. */
 	struct epoll_event batch[LOOP_BATCH];
-	int n, at;
+	/* gone[i]: a source that was removed after batch[i] was fetched for it. */
+	const struct loop_source *gone[LOOP_BATCH];
 	unsigned n_patient; /* events in a row */
 	uint64_t since_us; /* of the first of them, or the end of the last so many */
 	bool patient; /* the policy is SCHED_BATCH */
@@ -51,7 +59,10 @@ void loop_destroy(struct loop *l)
 
 static int control(struct loop *l, int op, struct loop_source *s, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = s };
+	struct epoll_event ev = {
+		.events = events,
+		.data.u64 = (uint64_t)(uintptr_t)s | (s->unlocked ? UNLOCKED : 0),
+	};
 
 	return epoll_ctl(l->epoll_fd, op, s->fd, &ev) < 0 ? -errno : 0;
 }
@@ -80,12 +91,20 @@ int loop_set(struct loop *l, struct loop_source *s, uint32_t events)
 	return r == -ENOENT ? control(l, EPOLL_CTL_ADD, s, events) : r;
 }
 
+static struct loop_source *source_of(const struct epoll_event *ev)
+{
+	return (struct loop_source *)(uintptr_t)(ev->data.u64 & ~UNLOCKED);
+}
+
+/* An event that was fetched before the removal is in the batch now, whatever the loop's
+ * thread does at this moment: both calls of epoll take the same lock of the kernel. The
+ * whole batch is looked through, since only that thread knows how much of it is old. */
 void loop_remove(struct loop *l, struct loop_source *s)
 {
 	(void)control(l, EPOLL_CTL_DEL, s, 0); /* never added: nothing to undo */
-	for (int i = l->at; i < l->n; i++)
-		if (l->batch[i].data.ptr == s)
-			l->batch[i].data.ptr = NULL;
+	for (int i = 0; i < LOOP_BATCH; i++)
+		if (source_of(&l->batch[i]) == s)
+			__atomic_store_n(&l->gone[i], s, __ATOMIC_RELAXED);
 }
 
 /* Not for a thread that was given another policy. Fails without harm. */
@@ -121,39 +140,53 @@ static void count(struct loop *l, const struct loop_source *s)
 	}
 }
 
-static void serve(struct loop *l)
+static bool is_gone(const struct loop *l, int i)
 {
-	struct loop_source *s;
-	struct epoll_event *ev;
+	return __atomic_load_n(&l->gone[i], __ATOMIC_RELAXED) ==
+		source_of(&l->batch[i]);
+}
 
-	pthread_mutex_lock(l->lock);
-	ev = &l->batch[l->at++];
-	s = ev->data.ptr; /* NULL: removed meanwhile */
-	if (s)
-		count(l, s);
-	if (s && s->unlocked) {
-		pthread_mutex_unlock(l->lock);
-		s->fn(s->self, ev->events);
+static void serve(struct loop *l, int i)
+{
+	struct loop_source *s = source_of(&l->batch[i]);
+
+	if (is_gone(l, i))
 		return;
-	}
-	if (s)
-		s->fn(s->self, ev->events);
+	count(l, s);
+	s->fn(s->self, l->batch[i].events);
+}
+
+static void serve_locked(struct loop *l, int i)
+{
+	pthread_mutex_lock(l->lock);
+	serve(l, i);
 	pthread_mutex_unlock(l->lock);
+}
+
+/* The sources without the lock come first: they wait neither for the lock nor for what
+ * devices do in their turns. */
+static void serve_batch(struct loop *l, int n)
+{
+	for (int i = 0; i < n && !l->stopping; i++)
+		if (l->batch[i].data.u64 & UNLOCKED)
+			serve(l, i);
+	for (int i = 0; i < n && !l->stopping; i++)
+		if (!(l->batch[i].data.u64 & UNLOCKED))
+			serve_locked(l, i);
 }
 
 int loop_poll(struct loop *l, int timeout_ms)
 {
-	int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
+	int n;
 
+	for (int i = 0; i < LOOP_BATCH; i++)
+		__atomic_store_n(&l->gone[i], NULL, __ATOMIC_RELAXED);
+	n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (l->patient && !are_many(l))
 		be_patient(l, false);
-	l->n = n;
-	l->at = 0;
-	while (l->at < l->n && !l->stopping)
-		serve(l);
-	l->n = l->at = 0;
+	serve_batch(l, n);
 	return 0;
 }
 

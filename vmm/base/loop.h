@@ -2,8 +2,8 @@
  *
  * loop: one epoll, served by one thread: the API and every device live on it. Callbacks
  * run one at a time, with the device lock held unless their source says otherwise, and
- * never block. All functions belong to the loop's thread; loop_add and loop_set also to
- * any that holds the device lock.
+ * never block. All functions belong to the loop's thread; loop_add, loop_set and
+ * loop_remove of sources with the lock also to any thread that holds the device lock.
  */
 #ifndef HUSK_LOOP_H
 #define HUSK_LOOP_H
@@ -23,8 +23,10 @@ struct loop_source {
 	int fd;
 	loop_fn *fn;
 	void *self;
-	/* Called without the device lock: for the API, whose requests may have to wait
-	 * for vCPU threads that want it. */
+	/* Called without the device lock, and before the sources that were found with
+	 * it: for the API, whose requests may have to wait for vCPU threads that want
+	 * the lock, and which answers whatever the devices do. Set before loop_add and
+	 * not changed. Only the loop's thread removes such a source. */
 	bool unlocked;
 	/* Its events are served as well a little later, together with those that
 	 * follow. While many come, and of other sources none, the loop's thread does

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * version: what husk and its jailer call themselves: the level of the API that they
- * implement (contract, 11.3).
+ * version: what husk and its jailer call themselves. Clients of Firecracker read the
+ * level of the API that both implement (contract, 11.3); the release is husk's own.
  */
 #ifndef HUSK_VERSION_H
 #define HUSK_VERSION_H
 
 #define HUSK_VERSION "1.16.0"
+#define HUSK_RELEASE "0.9.0"
 
 #endif

@@ -69,3 +69,16 @@ bool bus_write(struct bus *b, uint64_t addr, const void *data, size_t n)
 	pthread_mutex_unlock(b->lock);
 	return true;
 }
+
+int bus_busy(struct bus *b, uint64_t addr)
+{
+	const struct bus_slot *s = find_slot(b, addr, 1);
+	int fd;
+
+	if (!s || !s->ops->busy)
+		return -1;
+	pthread_mutex_lock(b->lock);
+	fd = s->ops->busy(s->self);
+	pthread_mutex_unlock(b->lock);
+	return fd;
+}

@@ -18,6 +18,10 @@ struct bus_ops {
 	const char *name;
 	void (*read)(void *self, uint64_t at, void *data, size_t n);
 	void (*write)(void *self, uint64_t at, const void *data, size_t n);
+	/* Whether a vCPU has to wait before it goes on after a write: -1, or a
+	 * descriptor, borrowed, that is readable when it is worth asking again. NULL:
+	 * never. */
+	int (*busy)(void *self);
 };
 
 enum { BUS_SLOTS_MAX = 32 };
@@ -43,5 +47,8 @@ MUST_CHECK int bus_add(struct bus *b, uint64_t start, uint64_t len,
  * and a write goes nowhere, as on a real bus. Returns whether one answered. */
 bool bus_read(struct bus *b, uint64_t addr, void *data, size_t n);
 bool bus_write(struct bus *b, uint64_t addr, const void *data, size_t n);
+/* After a write to addr, on the same thread: what the busy of the device there says, or
+ * -1. */
+int bus_busy(struct bus *b, uint64_t addr);
 
 #endif

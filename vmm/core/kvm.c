@@ -141,6 +141,16 @@ int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e)
 	return r < 0 ? r : create_pit(k, e);
 }
 
+void kvm_disable_counters(const struct kvm *k)
+{
+	const struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_PMU_CAPABILITY,
+		.args = { KVM_PMU_CAP_DISABLE },
+	};
+
+	(void)ioctl(k->vm_fd, KVM_ENABLE_CAP, &cap);
+}
+
 int kvm_set_memory(struct kvm *k, struct guest_mem *mem, bool log_dirty, struct err *e)
 {
 	for (unsigned i = 0; i < guest_mem_ranges(mem); i++) {

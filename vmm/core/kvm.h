@@ -34,6 +34,11 @@ MUST_CHECK int kvm_open(
  * mode needs. */
 MUST_CHECK int kvm_create_vm(struct kvm *k, gpa_t scratch, struct err *e);
 
+/* Gives the guest no performance counters: KVM would give AMD's four old ones whatever
+ * CPUID says. A kernel before 5.18 cannot be told, and one without counters need not
+ * be: the machine goes on. Before the first vCPU. */
+void kvm_disable_counters(const struct kvm *k);
+
 /* Accepts a kvm that was never opened (all -1) or is half set up. */
 void kvm_close(struct kvm *k);
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mmio_snap: saved state of a transport, its queues and its device. What is loaded is
+ * as hostile as what a driver writes, and checked likewise.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+
+#include "virtio/mmio_parts.h"
+
+/* Whether a loaded status is one that write_status and host_fault can lead to. */
+static bool is_status(uint32_t status)
+{
+	uint32_t steps = status &
+		~(uint32_t)(VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET);
+
+	return steps == 0 || steps == VIRTIO_CONFIG_S_ACKNOWLEDGE ||
+		steps == (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER) ||
+		steps ==
+		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			VIRTIO_CONFIG_S_FEATURES_OK) ||
+		steps ==
+		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void snap_registers(struct mmio *t, struct snap *s)
+{
+	uint32_t id = t->dev->ops->id;
+
+	snap_u32(s, &id);
+	snap_u32(s, &t->status);
+	snap_u32(s, &t->isr);
+	snap_u32(s, &t->generation);
+	snap_u32(s, &t->device_features_sel);
+	snap_u32(s, &t->driver_features_sel);
+	snap_u32(s, &t->queue_sel);
+	snap_u64(s, &t->driver_features);
+	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
+		queue_snap(&t->dev->queue[q], s);
+	if (!s->loading || s->error != 0)
+		return;
+	if (id != t->dev->ops->id || !is_status(t->status) ||
+		((t->status & VIRTIO_CONFIG_S_FEATURES_OK) && !mmio_features_ok(t)))
+		s->error = -EBADMSG;
+	else if (t->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		t->dev->acked = t->driver_features;
+}
+
+int mmio_snap(struct mmio *t, struct snap *s)
+{
+	int r;
+
+	assert(t->paused && t->is_still);
+	if (s->loading)
+		mmio_clear(t); /* nothing is in flight */
+	(void)snap_begin(s, "VMIO", 1); /* one version so far */
+	snap_registers(t, s);
+	r = t->dev->ops->snap(t->dev, s);
+	snap_end(s);
+	r = snap_check(s, r == 0);
+	if (s->loading && r == 0 && mmio_is_live(t))
+		r = snap_check(s, mmio_start(t) == 0);
+	if (s->loading && r == 0 && mmio_is_live(t))
+		(void)t->dev->ops->drain(t->dev); /* nothing has begun */
+	if (s->loading && r < 0)
+		mmio_clear(t);
+	return r;
+}
