@@ -185,8 +185,6 @@ static int start_devices(struct machine *m, const struct kernel_args *args,
 	if (r == 0)
 		r = device_list_add_no_uarts(d, e);
 	if (r == 0)
-		r = device_list_add_no_uarts(d, e);
-	if (r == 0)
 		r = start_drives(m, e);
 	if (r == 0)
 		r = machine_start_nets(m, e);
