@@ -220,6 +220,21 @@ Test(disk, passes_on_that_the_host_takes_no_more)
 	cr_assert_eq(transfer(DISK_WRITE, 0, sectors, 1024), 0);
 }
 
+Test(disk, goes_on_with_the_next_span_after_one_that_was_all_the_host_took)
+{
+	struct rlimit small = { 4096 + 512, 4096 + 512 };
+	char sectors[2][512] = { { 0 } };
+	struct iovec iov[] = { { sectors[0], 512 }, { sectors[1], 512 } };
+	struct disk_req req = {
+		.op = DISK_WRITE, .at = 4096, .len = 1024, .iov = iov, .n_iov = 2
+	};
+
+	open_disk(8192, false);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	cr_assert_eq(submit(req), -EFBIG);
+}
+
 /* Fills the first 64 KiB, has op done on the middle 32 and looks. */
 static void check_range(enum disk_op op, bool unmap, bool reads_zero)
 {

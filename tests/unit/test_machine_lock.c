@@ -153,6 +153,16 @@ Test(machine_lock, is_held_while_a_drive_gets_another_file)
 	expect_all_locked();
 }
 
+/* The clock is read for the turn in which the drive's requests are brought to an end,
+ * and without the lock for how long that may take. */
+Test(machine_lock, is_held_while_a_drives_requests_are_brought_to_an_end)
+{
+	watch(CLOCK);
+	patch_drive(other.path, false);
+	watched = 0;
+	cr_expect_gt(n_locked, 0);
+}
+
 Test(machine_lock, is_held_while_a_drive_gets_other_limits)
 {
 	watch(CLOCK);

@@ -473,3 +473,18 @@ Test(net_rx, reads_into_the_longest_chain_while_there_is_place_for_it)
 	cr_expect_eq(nic_stats(&nic)->rx_fails, 0);
 	cr_expect_eq(nic_stats(&nic)->tap_read_fails, 0);
 }
+
+Test(net_rx, takes_no_chain_when_there_is_no_place_for_the_longest)
+{
+	nic_bring_up(&nic, NIC_MERGING, NIC_RING_SIZE);
+	for (unsigned i = 0; i < 3; i++)
+		post_spread(256);
+	post_spread(1);
+	nic_wire_send(&nic, 769 - NIC_HEADER, 1);
+	nic_poll(&nic);
+	expect_none();
+	cr_expect_eq(nic_stats(&nic)->rx_fails, 1);
+	nic_wire_send(&nic, 768 - NIC_HEADER, 1);
+	nic_poll(&nic);
+	cr_expect_eq(nic_count_used(&nic, NIC_RX), 3);
+}

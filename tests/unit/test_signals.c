@@ -257,7 +257,7 @@ static void see_another_fail(void *self)
 		(void)sched_yield();
 }
 
-Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault)
+Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault, .timeout = 15)
 {
 	cr_expect_eq(run(send, SIGBUS, see_another_fail), 149);
 	cr_expect_eq(shared->deaths, 1);
@@ -265,7 +265,7 @@ Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault)
 	cr_expect_eq(shared->counts.signals.sigill, 0);
 }
 
-Test(signals, exits_when_dying_goes_wrong_too)
+Test(signals, exits_when_dying_goes_wrong_too, .timeout = 15)
 {
 	cr_expect_eq(run(send, SIGBUS, fail_again), 149);
 }
