@@ -45,7 +45,7 @@ static void tear_down(void)
 	(void)munmap(shared, sizeof(*shared));
 }
 
-TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 20);
 
 static int stop_signal;
 
@@ -257,7 +257,7 @@ static void see_another_fail(void *self)
 		(void)sched_yield();
 }
 
-Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault, .timeout = 15)
+Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault)
 {
 	cr_expect_eq(run(send, SIGBUS, see_another_fail), 149);
 	cr_expect_eq(shared->deaths, 1);
@@ -265,7 +265,7 @@ Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault, .timeout = 15
 	cr_expect_eq(shared->counts.signals.sigill, 0);
 }
 
-Test(signals, exits_when_dying_goes_wrong_too, .timeout = 15)
+Test(signals, exits_when_dying_goes_wrong_too)
 {
 	cr_expect_eq(run(send, SIGBUS, fail_again), 149);
 }

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 
 #include "tests/unit/fake_kernel.h"
+#include "tests/unit/limit_cpu.h"
 #include "vmm/base/log.h"
 #include "vmm/cpuid_x86.h"
 #include "vmm/machine.h"
@@ -238,6 +240,7 @@ static void set_up(void)
 	};
 	struct machine_cfg cfg = MACHINE_CFG_DEFAULT;
 
+	limit_cpu_time();
 	log_set_level(LOG_OFF);
 	main_thread = pthread_self();
 	seen.slow = seen.failing = NONE;
@@ -275,6 +278,8 @@ static void expect_good_start(void)
 {
 	cr_assert_eq(machine_start(machine, &e), 0, "%s", e.text);
 	cr_expect_eq(machine_state(machine), MACHINE_RUNNING);
+	while (load(&seen.runs) < VCPUS) /* or no processor time is left */
+		(void)sched_yield();
 	machine_stop(machine);
 	cr_expect_eq(load(&seen.early_runs), 0);
 	for (int i = 0; i <= VCPUS; i++)
