@@ -156,9 +156,9 @@ replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
 layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
 tests_base := test_args test_base test_err test_io test_log test_loop test_name test_unix_socket test_utf8
 tests_core := test_bus test_guest_mem test_kvm test_snap
-tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits test_blk_turns test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
-tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_kernel_pvh test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_start_order test_vcpu test_vcpu_exits
-tests_jailer := test_jailer_cgroup test_jailer_files test_jailer_options
+tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits test_blk_ranges test_blk_turns test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
+tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_kernel_pvh test_machine_lock test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_start_order test_vcpu test_vcpu_exits
+tests_jailer := test_jailer_cgroup test_jailer_devices test_jailer_files test_jailer_ids test_jailer_options
 ldlibs_openapi := -lyaml
 
 $(B)/fakes.a: $(call obj,$(unit_fakes))
@@ -197,7 +197,7 @@ guests += build/guest/pvh32.elf
 build/guest/pvh32.elf: build/guest/pvh.elf
 	$(Q)objcopy -O elf32-i386 $< $@
 
-.PHONY: unit-tests layers fuzz check system
+.PHONY: unit-tests layers fuzz check system mutants
 unit-tests: $(unit_bins) $(replay_bins)
 check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
@@ -205,6 +205,10 @@ check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) ima
 
 system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system
+
+# In a copy of the tree, with objects of its own.
+mutants: | build/.setup build/cjson/cJSON.c ## break lines one at a time: tests that do not notice
+	$(Q)tests/mutants
 
 layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
 	$(Q)tests/lint/layers $(B) $(layers)
@@ -253,7 +257,7 @@ deb: $(programs) ## a Debian package of the same: build/husk_VERSION_amd64.deb
 	$(Q)$(MAKE) -s install DESTDIR=build/deb/root PREFIX=/usr
 	$(Q)resources/deb/build build/deb/root build
 clean: ## remove what was built, but keep the guest kernel
-	rm -rf build/release build/asan build/fuzz build/bench
+	rm -rf build/release build/asan build/fuzz build/bench build/mutants
 help: ## list the targets
 	@awk -F ':.* ## ' '/^[a-z-]+:.* ## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 

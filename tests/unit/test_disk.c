@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "virtio/disk.h"
+#include "tests/unit/limit_cpu.h"
+#include "virtio/disk_parts.h"
 
 static char dir[] = "/tmp/husk-disk-XX"
 		    "XX"
@@ -24,6 +25,7 @@ static struct disk *d;
 
 static void set_up(void)
 {
+	limit_cpu_time();
 	cr_assert_not_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/disk", dir);
 }
@@ -218,6 +220,21 @@ Test(disk, passes_on_that_the_host_takes_no_more)
 	cr_assert_eq(transfer(DISK_WRITE, 0, sectors, 1024), 0);
 }
 
+Test(disk, goes_on_with_the_next_span_after_one_that_was_all_the_host_took)
+{
+	struct rlimit small = { 4096 + 512, 4096 + 512 };
+	char sectors[2][512] = { { 0 } };
+	struct iovec iov[] = { { sectors[0], 512 }, { sectors[1], 512 } };
+	struct disk_req req = {
+		.op = DISK_WRITE, .at = 4096, .len = 1024, .iov = iov, .n_iov = 2
+	};
+
+	open_disk(8192, false);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	cr_assert_eq(submit(req), -EFBIG);
+}
+
 /* Fills the first 64 KiB, has op done on the middle 32 and looks. */
 static void check_range(enum disk_op op, bool unmap, bool reads_zero)
 {
@@ -293,4 +310,17 @@ Test(disk, zeroes_by_hand_where_the_host_cannot)
 	cr_assert_eq(buf[511], 'x');
 	cr_assert_eq(buf[sizeof(buf) - 512], 'x');
 	cr_assert_arr_eq(buf + 512, zero, sizeof(buf) - 1024);
+}
+
+/* io_uring and some drivers heed it, and would fail what they cannot do at once. */
+Test(disk, does_not_keep_the_flag_that_it_was_opened_with)
+{
+	int flags;
+
+	open_disk(4096, false);
+	flags = fcntl(d->fd, F_GETFL);
+	cr_assert_geq(flags, 0);
+	cr_assert_eq(flags & O_NONBLOCK, 0);
+	cr_assert_eq(flags & O_ACCMODE, O_RDWR);
+	cr_assert_eq(fcntl(d->fd, F_GETFD), FD_CLOEXEC);
 }

@@ -558,3 +558,41 @@ Test(disk_async, says_why_it_cannot_and_stays_synchronous)
 	cr_assert_eq(io->n_done, 1);
 	cr_assert_eq(io->result, 0);
 }
+
+/* A full pipe in the file's place: a write to it ends when the test reads, and a
+ * discard fails at once. Returns its other end. */
+static int write_to_a_full_pipe(void)
+{
+	static char page[4096];
+	int ends[2], r;
+
+	disk_close(d);
+	cr_assert_eq(disk_open(path, false, &d, &err), 0, "%s", err.text);
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, sizeof(page)), sizeof(page));
+	cr_assert_eq(write(ends[1], page, sizeof(page)), sizeof(page));
+	cr_assert_eq(dup2(ends[1], d->fd), d->fd);
+	close(ends[1]);
+	r = disk_go_async(d, loop, &err);
+	cr_assert_eq(r, 0, "%s", err.text);
+	return ends[0];
+}
+
+Test(disk_async, flushes_only_after_the_change_before_whatever_comes_after)
+{
+	static char page[4096];
+	int end = write_to_a_full_pipe();
+	struct io *before = transfer(0, DISK_WRITE, 0, page, 512);
+	struct io *flush = change(1, DISK_FLUSH, 0, 0);
+	struct io *after = change(2, DISK_DISCARD, 0, 4096);
+
+	(void)wait_for(after);
+	cr_assert_eq(loop_poll(loop, 200), 0); /* nothing more comes */
+	cr_assert_eq(before->n_done, 0);
+	cr_assert_eq(flush->n_done, 0, "what it is to wait for is under way");
+	cr_assert_eq(read(end, page, sizeof(page)), sizeof(page));
+	(void)wait_for(flush);
+	cr_assert_eq(before->n_done, 1);
+	cr_assert_lt(before->place, flush->place);
+	close(end);
+}

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -276,6 +277,22 @@ Test(filter, no_program_is_no_filter)
 
 	cr_assert_eq(try_filter(&none, FILTER_VCPU, call, arg).status, 0);
 	cr_assert_eq(try_filter(NULL, FILTER_VCPU, call, arg).status, 0);
+}
+
+/* What is missing of what filter_prepare does to the process, as bits. */
+static int missing_of_prepared(const long *arg)
+{
+	(void)arg;
+	return (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) |
+		(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) << 1;
+}
+
+Test(filter, prepared_process_is_closed_to_others_and_gains_nothing_by_exec)
+{
+	const long arg[7] = { 0 };
+
+	cr_assert_eq(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 1);
+	cr_assert_eq(try_filter(NULL, FILTER_VMM, missing_of_prepared, arg).status, 0);
 }
 
 Test(filter, program_that_the_kernel_does_not_take_is_an_error)

@@ -8,6 +8,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_driver.h"
 #include "tests/unit/toy_device.h"
@@ -24,6 +26,17 @@ enum {
 static struct toy toy;
 static struct fake_driver *const drv = &toy.drv;
 static struct mmio *t;
+
+static unsigned n_signals;
+static int signalled_fd; /* the last */
+
+/* In the C library's place. */
+int eventfd_write(int fd, eventfd_t value)
+{
+	n_signals++;
+	signalled_fd = fd;
+	return write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}
 
 static void set_up(void)
 {
@@ -107,6 +120,28 @@ Test(mmio, reads_the_configuration_in_every_width_up_to_its_end)
 	value = UINT64_MAX;
 	mmio_bus_ops()->read(t, MMIO_BYTES - 8, &value, 8);
 	cr_assert_eq(value, 0);
+}
+
+Test(mmio, reads_zeroes_past_the_configuration_whatever_is_there)
+{
+	uint32_t value = UINT32_MAX;
+
+	toy.dev.config[TOY_CONFIG] = 0xaa;
+	mmio_bus_ops()->read(t, VIRTIO_MMIO_CONFIG + TOY_CONFIG - 1, &value, 4);
+	cr_assert_eq(value, TOY_CONFIG - 1);
+	mmio_bus_ops()->read(t, VIRTIO_MMIO_CONFIG + TOY_CONFIG, &value, 4);
+	cr_assert_eq(value, 0);
+}
+
+Test(mmio, notifies_no_queue_past_the_last)
+{
+	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 1);
+	cr_assert_eq(n_signals, 1);
+	cr_assert_geq(signalled_fd, 0);
+	for (uint32_t q = 2; q < 70000; q++)
+		fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, q);
+	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, UINT32_MAX);
+	cr_assert_eq(n_signals, 1);
 }
 
 Test(mmio, ignores_writes_to_the_configuration)

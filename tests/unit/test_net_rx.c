@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fake_nic.h"
+#include "tests/unit/limit_cpu.h"
 #include "vmm/base/log.h"
 
 static struct fake_nic nic;
 
 static void set_up(void)
 {
+	limit_cpu_time();
 	log_set_level(LOG_OFF);
 	nic_init(&nic, NULL);
 	nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);
@@ -439,4 +441,50 @@ Test(net_rx, goes_on_with_a_frame_left_over_from_a_kicks_turn_at_the_next)
 	expect_used(48);
 	cr_expect_eq(byte_at(at + 47), 0x77);
 	cr_expect_eq(nic_stats(&nic)->rx_queue_event_count, 2);
+}
+
+/* Posts a chain of n spans of one byte each, by an indirect table. */
+static void post_spread(unsigned n)
+{
+	gpa_t at = fake_alloc(&nic.drv, n, 0xee);
+	gpa_t table = fake_alloc(&nic.drv, 16 * (size_t)n, 0);
+	uint16_t head;
+
+	for (unsigned i = 0; i < n; i++)
+		fake_set_desc(&nic.drv, table + 16u * i, at + i, 1,
+			VRING_DESC_F_WRITE | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
+			(uint16_t)(i + 1));
+	head = nic_post(&nic, NIC_RX, &(struct fake_span){ table, 16 * n, false }, 1);
+	fake_set_desc(&nic.drv, FAKE_HIGH + 16u * head, table, 16 * n,
+		VRING_DESC_F_INDIRECT, 0);
+}
+
+/* 1,024 spans are read into at once: 1,023 of the guest's, and one beside them. */
+Test(net_rx, reads_into_the_longest_chain_while_there_is_place_for_it)
+{
+	nic_bring_up(&nic, NIC_MERGING, NIC_RING_SIZE);
+	post_spread(256);
+	post_spread(256);
+	post_spread(255);
+	post_spread(256);
+	nic_wire_send(&nic, 1023 - NIC_HEADER, 1);
+	nic_poll(&nic);
+	cr_expect_eq(nic_count_used(&nic, NIC_RX), 4);
+	cr_expect_eq(nic_stats(&nic)->rx_fails, 0);
+	cr_expect_eq(nic_stats(&nic)->tap_read_fails, 0);
+}
+
+Test(net_rx, takes_no_chain_when_there_is_no_place_for_the_longest)
+{
+	nic_bring_up(&nic, NIC_MERGING, NIC_RING_SIZE);
+	for (unsigned i = 0; i < 3; i++)
+		post_spread(256);
+	post_spread(1);
+	nic_wire_send(&nic, 769 - NIC_HEADER, 1);
+	nic_poll(&nic);
+	expect_none();
+	cr_expect_eq(nic_stats(&nic)->rx_fails, 1);
+	nic_wire_send(&nic, 768 - NIC_HEADER, 1);
+	nic_poll(&nic);
+	cr_expect_eq(nic_count_used(&nic, NIC_RX), 3);
 }

@@ -266,6 +266,10 @@ Test(queue, refuses_more_than_4_gib_in_one_chain)
 	cr_assert_eq(pop_desc(0, (uint32_t)(3 * GIB), NEXT, 1), 1);
 	fake_set_desc(&drv, FAKE_DESC + 16 * 1, 0, (uint32_t)(1 * GIB) + 1, 0, 0);
 	cr_assert_eq(pop_desc(0, (uint32_t)(3 * GIB), NEXT, 1), -EPROTO);
+	fake_set_desc(&drv, FAKE_DESC + 16 * 1, 0, (uint32_t)(1 * GIB), WR, 0);
+	cr_assert_eq(pop_desc(0, (uint32_t)(3 * GIB), WR | NEXT, 1), 1);
+	fake_set_desc(&drv, FAKE_DESC + 16 * 1, 0, (uint32_t)(1 * GIB) + 1, WR, 0);
+	cr_assert_eq(pop_desc(0, (uint32_t)(3 * GIB), WR | NEXT, 1), -EPROTO);
 	cr_assert_eq(low[0], 0);
 }
 

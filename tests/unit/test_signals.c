@@ -8,7 +8,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,7 +45,7 @@ static void tear_down(void)
 	(void)munmap(shared, sizeof(*shared));
 }
 
-TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(signals, .init = set_up, .fini = tear_down, .timeout = 20);
 
 static int stop_signal;
 
@@ -205,6 +207,62 @@ static void fail_again(void *self)
 	(void)self;
 	(void)raise(SIGSEGV);
 	(void)raise(SIGILL);
+}
+
+static pthread_t second; /* the thread that fails while another one is dying */
+static unsigned second_id; /* atomic: its thread's number, 0 until it runs */
+
+static void *fail_second(void *sig)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none); /* it begins with those of the handler that made it */
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
+	__atomic_store_n(&second_id, (unsigned)gettid(), __ATOMIC_RELEASE);
+	(void)pthread_kill(pthread_self(), *(int *)sig);
+	return NULL;
+}
+
+/* Whether a thread waits in a handler with which all signals are blocked. */
+static bool is_waiting_in_handler(unsigned id)
+{
+	char path[64], line[128], state = 0;
+	unsigned long long blocked = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%u/status", id);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		(void)sscanf(line, "State: %c", &state);
+		(void)sscanf(line, "SigBlk: %llx", &blocked);
+	}
+	if (f)
+		fclose(f);
+	return state == 'S' && (blocked >> (SIGUSR1 - 1) & 1);
+}
+
+/* Called again, it would end the process by the second signal's status. */
+static void see_another_fail(void *self)
+{
+	static int sig = SIGILL;
+
+	(void)self;
+	shared->deaths++;
+	if (shared->deaths > 1)
+		return;
+	if (pthread_create(&second, NULL, fail_second, &sig) != 0)
+		_exit(STATUS_BROKEN);
+	while (__atomic_load_n(&second_id, __ATOMIC_ACQUIRE) == 0 ||
+		!is_waiting_in_handler(second_id))
+		(void)sched_yield();
+}
+
+Test(signals, exits_by_the_first_of_two_threads_that_are_at_fault)
+{
+	cr_expect_eq(run(send, SIGBUS, see_another_fail), 149);
+	cr_expect_eq(shared->deaths, 1);
+	cr_expect_eq(shared->counts.signals.sigbus, 1);
+	cr_expect_eq(shared->counts.signals.sigill, 0);
 }
 
 Test(signals, exits_when_dying_goes_wrong_too)

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,8 +274,13 @@ static unsigned count_threads(void)
 /* Starts and stops: every vCPU has run, and none too early. */
 static void expect_good_start(void)
 {
+	unsigned n = count_threads();
+
 	cr_assert_eq(machine_start(machine, &e), 0, "%s", e.text);
 	cr_expect_eq(machine_state(machine), MACHINE_RUNNING);
+	while (count_threads() > n) /* until each vCPU has run, or ended without */
+		(void)sched_yield();
+	cr_expect_eq(load(&seen.runs), VCPUS);
 	machine_stop(machine);
 	cr_expect_eq(load(&seen.early_runs), 0);
 	for (int i = 0; i <= VCPUS; i++)

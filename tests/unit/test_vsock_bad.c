@@ -12,17 +12,25 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fake_vsock.h"
+#include "tests/unit/limit_cpu.h"
 
 #define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
 
 static void set_up(void)
 {
+	limit_cpu_time();
 	fv_init(BASIC);
 	fv_give_rx(FV_RING / 2, FV_BUF);
 }
 
+static void set_up_without_driver(void)
+{
+	limit_cpu_time();
+	fv_attach();
+}
+
 TestSuite(vsock_bad, .init = set_up, .fini = fv_fini);
-TestSuite(vsock_bad_new, .init = fv_attach, .fini = fv_fini);
+TestSuite(vsock_bad_new, .init = set_up_without_driver, .fini = fv_fini);
 
 static int client(const char *line)
 {

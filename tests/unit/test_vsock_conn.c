@@ -299,6 +299,11 @@ Test(vsock_credit, bounds_the_guest_by_the_buffer)
 		.told = UINT32_MAX - 100000 };
 	uint32_t held = 0, untold = 0;
 
+	cr_assert_not(vsock_credit_receive(&c, VSOCK_BUF_BYTES + 1));
+	cr_assert(vsock_credit_receive(&c, VSOCK_BUF_BYTES));
+	cr_assert_not(vsock_credit_receive(&c, 1));
+	vsock_credit_forward(&c, VSOCK_BUF_BYTES);
+	vsock_credit_tell(&c);
 	srand(8);
 	for (unsigned i = 0; i < 100000; i++) {
 		uint32_t n = (uint32_t)rand() % (VSOCK_BUF_BYTES + 10);
