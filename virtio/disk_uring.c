@@ -2,8 +2,8 @@
  *
  * disk_uring: asynchronous I/O by one io_uring per disk, whose descriptor is watched by
  * the loop: it is readable while there are completions. Loop thread; a drain also on
- * any that holds the device lock. Whatever the ring cannot do is done here and now, as a
- * synchronous disk does it: a request may become slow, it never stalls.
+ * any that holds the device lock. Whatever the ring cannot do is done here and now, as
+ * a synchronous disk does it: a request may become slow, it never stalls.
  */
 #include <assert.h>
 #include <errno.h>

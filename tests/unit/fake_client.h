@@ -32,7 +32,8 @@ void client_set_up(void);
 void client_tear_down(void);
 
 /* By path: /echo… repeats the body or the path, /big sends FAKE_BIG bytes, /old is
- * deprecated, /later is answered when fake.is_ready, all others 204. Asserts that the device lock is free. self: &fake. */
+ * deprecated, /later is answered when fake.is_ready, all others 204. Asserts that the
+ * device lock is free. self: &fake. */
 http_handler fake_handle;
 
 /* Serves the loop n times without waiting. */
