@@ -234,7 +234,7 @@ bench-jail: all images host ## ms at 1 GIPS of a jail: to husk's main, to the gu
 
 # --- the rest ---
 .PHONY: format figures install deb clean help
-figures: ## draw resources/figures/*.svg anew; needs graphviz, which set-up does not install
+figures: | build/.setup ## draw resources/figures/*.svg anew; needs graphviz, which set-up does not install
 	$(Q)for f in resources/figures/*.dot; do dot -Tsvg "$$f" -o "$${f%.dot}.svg" || exit 1; done
 format: | build/.setup ## format the sources
 	$(Q)tests/lint/files '*.c' '*.h' | xargs clang-format -i
