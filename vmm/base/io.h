@@ -62,18 +62,15 @@ enum {
 	IO_SILENCE_MS = 60000, /* and a writer, or a terminal, to write something */
 };
 
+/* Lets husk have as many descriptors as it may: the soft limit becomes the hard one. A
+ * shell's soft limit of 1024 is for programs that use select. Early in main. */
+void io_raise_fd_limit(void);
+
 /* Reads the file at path whole, at most max bytes, into a new buffer that the caller
  * frees and that carries a NUL after its last byte. *len is without that NUL. The file
  * may be a FIFO, /dev/stdin or what a shell makes of <(command): it is read to its end,
  * which is waited for, but not for ever: -ETIMEDOUT, see above. For start-up only: it
  * blocks. -errno with text; *buf and *len are untouched then. */
-
-/* Lets husk have as many descriptors as it may: the soft limit becomes the hard one. A
- * shell's soft limit of 1024 is for programs that use select. Early in main. */
-void io_raise_fd_limit(void);
-
-/* Reads the regular file at path whole, at most max bytes, into a new buffer that the
- * caller frees and that carries a NUL after its last byte. *len is without that NUL. */
 MUST_CHECK int io_read_file(
 	const char *path, size_t max, char **buf, size_t *len, struct err *e);
 
