@@ -39,27 +39,17 @@ link_fuzz := -fsanitize=address,undefined
 ldlibs := -l:liburing.a
 flags := $(std) $(warn) $(mode_$(MODE)) $(CFLAGS)
 
-# --- layers, lowest first: each may use those before it (HACKING.md) ---
-layers := base core virtio vmm api
-src_base := $(wildcard vmm/base/*.c)
-src_core := $(wildcard vmm/core/*.c)
-src_virtio := $(wildcard virtio/*.c)
-src_vmm := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
-src_api := $(wildcard api/*.c)
-# Beside the others: it uses base only, and nothing uses it.
-src_jailer := $(filter-out jailer/main.c,$(wildcard jailer/*.c))
-src := $(foreach l,$(layers),$(src_$(l)))
-# Beside the others, and in no program but husk-seccomp, which the build runs.
-src_seccomp := $(filter-out %/main.c,$(wildcard resources/seccomp/*.c))
+# --- rooms: a folder and an archive each; tests/lint/rooms says which may use which ---
+include tests/lint/rooms
+rooms := $(shell sed -n 's|^uses/\([^ ]*\) :=.*|\1|p' tests/lint/rooms)
+sources_of = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-libs_base := $(B)/base.a
-libs_core := $(B)/core.a $(libs_base)
-libs_virtio := $(B)/virtio.a $(libs_core)
-libs_vmm := $(B)/vmm.a $(libs_virtio)
-libs_seccomp := $(B)/seccomp.a $(call obj,api/json.c api/json_fields.c api/json_scan.c vmm/filter.c) \
-	$(B)/cjson.a $(libs_core)
-libs_api := $(B)/api.a $(B)/cjson.a $(B)/llhttp.a $(libs_vmm)
-libs_jailer := $(B)/jailer.a $(libs_base)
+archive = $(B)/$(subst /,-,$(1)).a
+# A room and all that it may use, directly or not.
+closure = $(sort $(1) $(foreach r,$(uses/$(1)),$(call closure,$(r))))
+archives = $(foreach r,$(call closure,$(1)),$(call archive,$(r))) \
+	$(if $(filter vmm/codec,$(call closure,$(1))),$(B)/cjson.a $(B)/llhttp.a)
+in_any_order = -Wl,--start-group $(filter %.a,$(1)) -Wl,--end-group
 
 .PHONY: all FORCE
 all: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## build husk, its jailer and husk-seccomp
@@ -67,14 +57,14 @@ all: $(B)/husk $(B)/husk-jailer $(B)/husk-seccomp ## build husk, its jailer and 
 .PRECIOUS: $(B)/%.o $(B)/%.a build/guest/%.elf
 
 $(B)/husk $(B)/husk-jailer: resources/release.ld
-$(B)/husk: $(B)/vmm/main.o $(libs_api)
-$(B)/husk-jailer: $(B)/jailer/main.o $(libs_jailer)
+$(B)/husk: $(B)/vmm/main.o $(call archives,api) $(B)/builtin.a
+$(B)/husk-jailer: $(B)/jailer/main.o $(call archives,jailer)
 $(B)/husk $(B)/husk-jailer:
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $(filter-out %.ld,$^) $(ldlibs) $(LDFLAGS)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $(filter %.o,$^) $(call in_any_order,$^) $(ldlibs) $(LDFLAGS)
 	$(Q)$(if $(filter release,$(MODE)),cp $@ $@.debug && strip $@,true)
 
-$(foreach l,$(layers) jailer,$(eval $(B)/$(l).a: $(call obj,$(src_$(l)))))
+$(foreach r,$(rooms),$(eval $(call archive,$(r)): $(call obj,$(call sources_of,$(r)))))
 $(B)/cjson.a: $(B)/cjson/cJSON.o
 $(B)/llhttp.a: $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
 # Set-up installs these. Without a rule of their own, make would look for them before that.
@@ -88,11 +78,10 @@ $(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
 
 # --- the system call filters: compiled now, so that nothing is at husk's start ---
-$(B)/seccomp.a: $(call obj,$(src_seccomp))
-$(B)/vmm.a: $(B)/filter_builtin.o
-$(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(libs_seccomp)
+$(B)/builtin.a: $(B)/filter_builtin.o
+$(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(call archives,resources/seccomp)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $^ -l:libseccomp.a $(LDFLAGS)
+	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $(filter %.o,$^) $(call in_any_order,$^) -l:libseccomp.a $(LDFLAGS)
 	$(Q)$(if $(filter release,$(MODE)),strip $@,true)
 filters := resources/seccomp/default.json $(if $(filter asan,$(MODE)),resources/seccomp/asan.json)
 compile_filters = $(B)/husk-seccomp --input-file $(firstword $(filters)) \
@@ -105,10 +94,6 @@ $(B)/filter_builtin.o: $(B)/filter_builtin.c $(B)/flags
 # The same, which stop for a tracer that counts what is of use: tests/system/filters.
 $(B)/tests/filters.trace: $(B)/husk-seccomp $(filters)
 	$(Q)mkdir -p $(@D) && $(compile_filters) --trace --output-file $@ && $(compile_filters) --list >$@.list
-# Its tests need more than a layer and those below.
-$(B)/tests/test_dialect: ldlibs := $(B)/seccomp.a $(libs_api) $(ldlibs) -l:libseccomp.a
-$(B)/tests/test_dialect: $(B)/seccomp.a
-
 $(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -w -DCJSON_NESTING_LIMIT=64 -c -o $@ $<
 
@@ -146,38 +131,45 @@ build/fio/fio: tests/build-fio | build/.setup
 run: $(B)/husk images host ## boot a guest and say how long it took
 	$(Q)tests/system/run $(B)/husk
 
-# --- tests ---
-units := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-unit_fakes := $(filter-out $(patsubst %,tests/unit/%.c,$(units)),$(wildcard tests/unit/*.c))
+# --- tests: tests/unit/ROOM/test_X.c links that room and what it may use, nothing more ---
+test_folder = $(patsubst vmm/%,%,$(1:resources/%=%))
+units := $(wildcard $(foreach r,$(rooms),tests/unit/$(call test_folder,$(r))/test_*.c))
+unit_bins := $(patsubst tests/unit/%.c,$(B)/tests/%,$(units))
 fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-unit_bins := $(addprefix $(B)/tests/,$(units))
 replay_bins := $(addprefix $(B)/tests/replay_,$(fuzzers:fuzz_%=%))
-# The layer that a test is about; it links that and what is below, nothing more.
-layer_of = $(or $(strip $(foreach l,$(layers) jailer,$(if $(filter $(1),$(tests_$(l))),$(l)))),api)
-tests_base := test_args test_base test_err test_io test_log test_loop test_name test_unix_socket test_utf8
-tests_core := test_bus test_guest_mem test_kvm test_snap
-tests_virtio := fuzz_blk fuzz_net fuzz_vsock test_blk test_blk_async test_blk_config test_blk_flight test_blk_limits test_blk_ranges test_blk_turns test_bucket test_disk test_disk_async test_limiter test_mmio test_mmio_life test_net test_net_errors test_net_rx test_net_tx test_queue test_queue_ring test_tap test_vsock test_vsock_bad test_vsock_conn test_vsock_end test_vsock_last test_vsock_life test_vsock_places test_vsock_time
-tests_vmm := fuzz_filter fuzz_kernel test_acpi test_boot test_cmdline test_config test_cpu_start test_cpu_template test_cpuid test_device_list test_filter test_i8042 test_input test_kernel_args test_kernel_hostile test_kernel_image test_kernel_pvh test_machine_lock test_machine_net test_machine_run test_machine_vsock test_metrics test_metrics_stream test_mptable test_notify test_power test_rtc test_serial test_serial_limit test_signals test_start_order test_vcpu test_vcpu_exits
-tests_jailer := test_jailer_cgroup test_jailer_devices test_jailer_files test_jailer_ids test_jailer_options
-ldlibs_openapi := -lyaml
+room_of_fuzz_blk := virtio/blk
+room_of_fuzz_net := virtio/net
+room_of_fuzz_vsock := virtio/vsock
+room_of_fuzz_kernel := vmm/x86
+room_of_fuzz_filter := vmm/process
+room_of_fuzz_http := vmm/codec
+room_of = $(or $(room_of_$(1)),api)
+$(B)/tests/api/test_openapi: ldlibs += -lyaml
+$(B)/tests/seccomp/%: ldlibs += -l:libseccomp.a
 
-$(B)/fakes.a: $(call obj,$(unit_fakes))
-$(B)/tests/test_%: $(B)/tests/unit/test_%.o $(B)/fakes.a $(libs_api) $(B)/jailer.a
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
-		$< -Wl,--start-group $(B)/fakes.a $(libs_$(call layer_of,test_$*)) -Wl,--end-group \
-		$(ldlibs) -lcriterion $(ldlibs_$*)
+$(B)/fakes.a: $(call obj,$(wildcard tests/unit/fakes/*.c))
+link_test = $(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ $(filter %.o,$^) \
+	$(call in_any_order,$^) $(ldlibs)
+define unit_rule
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/$(2)/test_*.c)): $(B)/tests/$(2)/%: \
+		$(B)/tests/unit/$(2)/%.o $(B)/fakes.a $(call archives,$(1)) $(B)/builtin.a
+	$$(call say,LINK,$$@)
+	$$(link_test) -lcriterion
+endef
+$(foreach r,$(rooms),$(eval $(call unit_rule,$(r),$(call test_folder,$(r)))))
 fuzz_parts := $(B)/tests/fuzz/confine.o $(B)/tests/fuzz/fake_timer.o
 replay_parts := $(B)/tests/fuzz/replay.o $(fuzz_parts)
-$(B)/tests/replay_%: $(B)/tests/fuzz/fuzz_%.o $(replay_parts) $(libs_api)
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ \
-		$< $(replay_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
-
-$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(fuzz_parts) $(libs_api)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(flags) $(link_fuzz) -fsanitize=fuzzer -o $@ \
-		$< $(fuzz_parts) $(libs_$(call layer_of,fuzz_$*)) $(ldlibs)
+define fuzz_rules
+$(B)/tests/replay_$(1:fuzz_%=%): $(B)/tests/fuzz/$(1).o $(replay_parts) \
+		$(call archives,$(call room_of,$(1))) $(B)/builtin.a
+	$$(call say,LINK,$$@)
+	$$(link_test)
+$(B)/$(1): $(B)/tests/fuzz/$(1).o $(fuzz_parts) $(call archives,$(call room_of,$(1))) $(B)/builtin.a
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(flags) $$(link_fuzz) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) \
+		$$(call in_any_order,$$^) $$(ldlibs)
+endef
+$(foreach f,$(fuzzers),$(eval $(call fuzz_rules,$(f))))
 
 # What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
 # what those of devices run in guests and beside them.
@@ -197,7 +189,7 @@ guests += build/guest/pvh32.elf
 build/guest/pvh32.elf: build/guest/pvh.elf
 	$(Q)objcopy -O elf32-i386 $< $@
 
-.PHONY: unit-tests layers fuzz check system mutants
+.PHONY: unit-tests layers rooms fuzz check system mutants
 unit-tests: $(unit_bins) $(replay_bins)
 check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
@@ -210,9 +202,10 @@ system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build
 mutants: | build/.setup build/cjson/cJSON.c ## break lines one at a time: tests that do not notice
 	$(Q)tests/mutants
 
-layers: $(libs_api) $(libs_jailer) ## check that no layer calls a higher one
-	$(Q)tests/lint/layers $(B) $(layers)
-	$(Q)tests/lint/layers $(B) base jailer
+layers: $(foreach r,$(rooms),$(call archives,$(r))) $(B)/builtin.a ## check what each room uses
+	$(Q)tests/lint/layers $(foreach r,$(rooms),'$(r): $(call archives,$(r)) $(B)/builtin.a')
+rooms: ## list the rooms, and what each may include
+	@$(foreach r,$(rooms),echo '$(r): $(uses/$(r))';)
 
 # Objects of a mode of their own, each compiled once for all targets.
 fuzz: ## fuzz one target, or all of them, T=all: make fuzz T=blk SECONDS=60

@@ -7,9 +7,9 @@
 #ifndef HUSK_API_H
 #define HUSK_API_H
 
-#include "api/http.h"
-#include "api/json.h"
-#include "vmm/machine.h"
+#include "vmm/codec/http.h"
+#include "vmm/codec/json.h"
+#include "vmm/machine/machine.h"
 
 struct api {
 	struct machine *machine; /* borrowed, as are the next two */

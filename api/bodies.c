@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "vmm/config.h"
+#include "vmm/machine/config.h"
 
 #define FIELDS(what, rows)                         \
 	{                                          \

@@ -3,11 +3,11 @@
  * bodies: the field tables of what the API and the config file are given (contract,
  * sections 3 and 10), and the structs of those bodies that no lower layer has.
  */
-#ifndef HUSK_BODIES_H
-#define HUSK_BODIES_H
+#ifndef HUSK_API_BODIES_H
+#define HUSK_API_BODIES_H
 
-#include "api/json.h"
-#include "vmm/config.h"
+#include "vmm/codec/json.h"
+#include "vmm/machine/config.h"
 
 enum action { ACTION_START, ACTION_FLUSH_METRICS, ACTION_CTRL_ALT_DEL };
 

@@ -3,8 +3,8 @@
  * config_file: the document of --config-file (contract, section 10): one JSON object
  * whose members hold the bodies of the API's PUTs.
  */
-#ifndef HUSK_CONFIG_FILE_H
-#define HUSK_CONFIG_FILE_H
+#ifndef HUSK_API_CONFIG_FILE_H
+#define HUSK_API_CONFIG_FILE_H
 
 #include "api/api.h"
 

@@ -3,11 +3,11 @@
  * cpu_config: the body of PUT /cpu-config (contract, 3.5), which is a section of a
  * config file too, into a CPU template. No I/O; any thread.
  */
-#ifndef HUSK_CPU_CONFIG_H
-#define HUSK_CPU_CONFIG_H
+#ifndef HUSK_API_CPU_CONFIG_H
+#define HUSK_API_CPU_CONFIG_H
 
-#include "api/json.h"
-#include "vmm/config.h"
+#include "vmm/codec/json.h"
+#include "vmm/machine/config.h"
 
 /* Makes a template of the body; {} makes one that changes nothing. On success *out is
  * the caller's, to hand to machine_set_cpu_config or to cpu_template_fini; what it held

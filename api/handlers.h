@@ -3,8 +3,8 @@
  * handlers: what serves each route, named by method and resource; see struct route for
  * what they get and return, and the contract's section 3 for what they do.
  */
-#ifndef HUSK_HANDLERS_H
-#define HUSK_HANDLERS_H
+#ifndef HUSK_API_HANDLERS_H
+#define HUSK_API_HANDLERS_H
 
 #include "api/routes.h"
 

@@ -4,8 +4,8 @@
  * of the machine in which it is allowed, the table of its body's members, and what
  * serves it.
  */
-#ifndef HUSK_ROUTES_H
-#define HUSK_ROUTES_H
+#ifndef HUSK_API_ROUTES_H
+#define HUSK_API_ROUTES_H
 
 #include "api/api.h"
 

@@ -4,12 +4,12 @@
  * thread, without the device lock; nothing here waits for a client. What a client can
  * make it hold is one request of limited size and one reply, per connection.
  */
-#ifndef HUSK_SERVER_H
-#define HUSK_SERVER_H
+#ifndef HUSK_API_SERVER_H
+#define HUSK_API_SERVER_H
 
-#include "api/http.h"
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/codec/http.h"
 
 enum { SERVER_CONNECTIONS = 10 };
 

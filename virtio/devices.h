@@ -3,14 +3,14 @@
  * devices: the constructors, which are all that callers see of a device. The caller
  * owns the result until a transport takes it over.
  */
-#ifndef HUSK_DEVICES_H
-#define HUSK_DEVICES_H
+#ifndef HUSK_VIRTIO_DEVICES_H
+#define HUSK_VIRTIO_DEVICES_H
 
-#include "virtio/disk.h"
-#include "virtio/limiter.h"
-#include "virtio/tap.h"
+#include "virtio/blk/disk.h"
+#include "virtio/limiter/limiter.h"
+#include "virtio/net/tap.h"
 #include "virtio/virtio.h"
-#include "vmm/base/agg.h"
+#include "vmm/base/latency.h"
 
 struct loop;
 
@@ -40,7 +40,8 @@ struct limiter_cfg blk_limiter(const struct vdev *v);
 
 /* What a device counted since its creation, in the names of the metrics
  * (contract, 9.2). Bumped by its device alone, but where it says so, with the device
- * lock held; read, and the extremes of each struct agg restarted, by the metrics. */
+ * lock held; read, and the extremes of each struct latency restarted, by the metrics.
+ */
 struct blk_stats {
 	uint64_t activate_fails, cfg_fails, event_fails;
 	uint64_t read_bytes, write_bytes, read_count, write_count, flush_count;
@@ -52,7 +53,7 @@ struct blk_stats {
 	uint64_t rate_limiter_event_count; /* its timer, and then requests go on */
 	uint64_t rate_limiter_throttled_events, io_engine_throttled_events;
 	uint64_t remaining_reqs_count; /* left in the ring when it was left */
-	struct agg read_agg, write_agg; /* from request to answer */
+	struct latency read_agg, write_agg; /* from request to answer */
 };
 
 /* Bytes of frames include their 12 byte header. */
@@ -63,7 +64,7 @@ struct net_stats {
 	uint64_t rx_rate_limiter_throttled;
 	uint64_t rx_bytes_count, rx_packets_count, rx_fails, rx_count;
 	uint64_t tap_read_fails, tap_write_fails;
-	struct agg tap_write_agg;
+	struct latency tap_write_agg;
 	uint64_t tx_bytes_count, tx_packets_count, tx_fails, tx_count;
 	uint64_t tx_malformed_frames, tx_spoofed_mac_count, tx_remaining_reqs_count;
 	uint64_t tx_queue_event_count, tx_rate_limiter_event_count;

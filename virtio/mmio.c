@@ -5,7 +5,7 @@
  * the guest's: what comes in a state that does not allow it is ignored. A guest fault
  * stops the device until the driver resets it, and nothing else.
  */
-#include "virtio/mmio_parts.h"
+#include "virtio/internal.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -4,8 +4,8 @@
  * features, reset, interrupts, guest faults, and the snapshot of all that, once for all
  * devices. It knows no KVM: the machine binds its eventfds to addresses and interrupts.
  */
-#ifndef HUSK_MMIO_H
-#define HUSK_MMIO_H
+#ifndef HUSK_VIRTIO_MMIO_H
+#define HUSK_VIRTIO_MMIO_H
 
 #include "virtio/virtio.h"
 #include "vmm/base/loop.h"
@@ -47,7 +47,7 @@ void mmio_resume(struct mmio *t);
  * that succeeded the device is as it was; after one that failed (-EBADMSG when the
  * values make no sense, the rings do not fit guest memory, or the device no longer
  * offers what the driver accepted) it is reset. */
-MUST_CHECK int mmio_snap(struct mmio *t, struct snap *s);
+MUST_CHECK int mmio_snap(struct mmio *t, struct stream *s);
 
 /* Guest faults since creation. */
 uint64_t mmio_faults(const struct mmio *t);

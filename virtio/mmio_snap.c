@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 
-#include "virtio/mmio_parts.h"
+#include "virtio/internal.h"
 
 /* Whether a loaded status is one that write_status and host_fault can lead to. */
 static bool is_status(uint32_t status)
@@ -25,18 +25,18 @@ static bool is_status(uint32_t status)
 			VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-static void snap_registers(struct mmio *t, struct snap *s)
+static void snap_registers(struct mmio *t, struct stream *s)
 {
 	uint32_t id = t->dev->ops->id;
 
-	snap_u32(s, &id);
-	snap_u32(s, &t->status);
-	snap_u32(s, &t->isr);
-	snap_u32(s, &t->generation);
-	snap_u32(s, &t->device_features_sel);
-	snap_u32(s, &t->driver_features_sel);
-	snap_u32(s, &t->queue_sel);
-	snap_u64(s, &t->driver_features);
+	stream_u32(s, &id);
+	stream_u32(s, &t->status);
+	stream_u32(s, &t->isr);
+	stream_u32(s, &t->generation);
+	stream_u32(s, &t->device_features_sel);
+	stream_u32(s, &t->driver_features_sel);
+	stream_u32(s, &t->queue_sel);
+	stream_u64(s, &t->driver_features);
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		queue_snap(&t->dev->queue[q], s);
 	if (!s->loading || s->error != 0)
@@ -48,20 +48,20 @@ static void snap_registers(struct mmio *t, struct snap *s)
 		t->dev->acked = t->driver_features;
 }
 
-int mmio_snap(struct mmio *t, struct snap *s)
+int mmio_snap(struct mmio *t, struct stream *s)
 {
 	int r;
 
 	assert(t->paused && t->is_still);
 	if (s->loading)
 		mmio_clear(t); /* nothing is in flight */
-	(void)snap_begin(s, "VMIO", 1); /* one version so far */
+	(void)stream_begin(s, "VMIO", 1); /* one version so far */
 	snap_registers(t, s);
 	r = t->dev->ops->snap(t->dev, s);
-	snap_end(s);
-	r = snap_check(s, r == 0);
+	stream_end(s);
+	r = stream_check(s, r == 0);
 	if (s->loading && r == 0 && mmio_is_live(t))
-		r = snap_check(s, mmio_start(t) == 0);
+		r = stream_check(s, mmio_start(t) == 0);
 	if (s->loading && r == 0 && mmio_is_live(t))
 		(void)t->dev->ops->drain(t->dev); /* nothing has begun */
 	if (s->loading && r < 0)

@@ -285,15 +285,15 @@ uint16_t queue_await_more(struct queue *q)
 	return (uint16_t)(avail_idx(q) - q->last_avail);
 }
 
-void queue_snap(struct queue *q, struct snap *s)
+void queue_snap(struct queue *q, struct stream *s)
 {
-	snap_u16(s, &q->size);
-	snap_bool(s, &q->ready);
-	snap_u64(s, &q->desc_gpa);
-	snap_u64(s, &q->avail_gpa);
-	snap_u64(s, &q->used_gpa);
-	snap_u16(s, &q->last_avail);
-	snap_u16(s, &q->next_used);
+	stream_u16(s, &q->size);
+	stream_bool(s, &q->ready);
+	stream_u64(s, &q->desc_gpa);
+	stream_u64(s, &q->avail_gpa);
+	stream_u64(s, &q->used_gpa);
+	stream_u16(s, &q->last_avail);
+	stream_u16(s, &q->next_used);
 }
 
 /* Copies n bytes between buf and the spans from *at on, and consumes them. */

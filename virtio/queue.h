@@ -5,13 +5,13 @@
  * checked here, once, so that a device sees only lists of valid spans. Used with the
  * device lock held.
  */
-#ifndef HUSK_QUEUE_H
-#define HUSK_QUEUE_H
+#ifndef HUSK_VIRTIO_QUEUE_H
+#define HUSK_VIRTIO_QUEUE_H
 
 #include <sys/uio.h>
 
+#include "vmm/codec/stream.h"
 #include "vmm/core/guest_mem.h"
-#include "vmm/core/snap.h"
 
 enum { QUEUE_SIZE_MAX = 256 };
 
@@ -92,7 +92,7 @@ uint16_t queue_await_more(struct queue *q);
 
 /* Saves or loads what the driver set and the indices. A loaded queue is not started:
  * queue_start then checks it as it checks a driver's. */
-void queue_snap(struct queue *q, struct snap *s);
+void queue_snap(struct queue *q, struct stream *s);
 
 /* Copies the next n readable bytes and consumes them. 0 or -EPROTO when fewer are left.
  */

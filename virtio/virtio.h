@@ -13,7 +13,7 @@
 #include "virtio/queue.h"
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
-#include "vmm/core/snap.h"
+#include "vmm/codec/stream.h"
 
 enum { VDEV_QUEUES_MAX = 3, VDEV_CONFIG_MAX = 64 };
 
@@ -44,9 +44,10 @@ struct vdev_ops {
 	 * queues can be read. On the thread of the vCPU that reset the device, or of
 	 * the loop. NULL: nothing to do. */
 	void (*leave)(struct vdev *v);
-	/* One field list in a section of its own, both directions; ends in snap_check.
-	 * May call vdev_config_changed when what it loads no longer fits the host. */
-	int (*snap)(struct vdev *v, struct snap *s);
+	/* One field list in a section of its own, both directions; ends in
+	 * stream_check. May call vdev_config_changed when what it loads no longer fits
+	 * the host. */
+	int (*snap)(struct vdev *v, struct stream *s);
 	/* Frees a device, half-built ones too. */
 	void (*destroy)(struct vdev *v);
 };

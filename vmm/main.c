@@ -13,11 +13,12 @@
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/base/name.h"
+#include "vmm/base/phases.h"
 #include "vmm/base/unix_socket.h"
 #include "vmm/base/version.h"
-#include "vmm/filter.h"
-#include "vmm/notify.h"
-#include "vmm/signals.h"
+#include "vmm/process/sd_notify.h"
+#include "vmm/process/seccomp.h"
+#include "vmm/process/signals.h"
 
 enum {
 	STATUS_OK = 0,
@@ -71,8 +72,8 @@ struct husk {
 	struct api_counts api_counts;
 	struct process_counts process_counts;
 	struct signals signals;
-	const struct filter_set *filters; /* or NULL */
-	struct filter_set custom_filters; /* --seccomp-filter */
+	const struct seccomp_filters *filters; /* or NULL */
+	struct seccomp_filters custom_filters; /* --seccomp-filter */
 	const char *doing; /* what an error's log line begins with */
 	int stop_signal; /* that asked husk to end, or 0 */
 };
@@ -232,12 +233,12 @@ static int set_up_filters(struct husk *h, struct err *e)
 
 	if (arg("--no-seccomp"))
 		return 0;
-	h->filters = filter_builtin();
+	h->filters = seccomp_filter_builtin();
 	if (arg("--seccomp-filter")) {
-		r = filter_load(arg("--seccomp-filter"), &h->custom_filters, e);
+		r = seccomp_filter_load(arg("--seccomp-filter"), &h->custom_filters, e);
 		h->filters = &h->custom_filters;
 	}
-	return r == 0 ? filter_prepare(e) : r;
+	return r == 0 ? seccomp_filter_prepare(e) : r;
 }
 
 static int set_up(struct husk *h, struct err *e)
@@ -281,7 +282,7 @@ static int set_up(struct husk *h, struct err *e)
 	if (r == 0 && !arg("--no-api"))
 		r = serve_api(h, e);
 	if (r == 0 && !arg("--config-file"))
-		r = filter_install(h->filters, FILTER_API, e);
+		r = seccomp_filter_install(h->filters, SECCOMP_API, e);
 	return r;
 }
 
@@ -441,6 +442,6 @@ int main(int argc, char **argv)
 	machine_destroy(TAKE(h.machine)); /* a fatal signal finds none now */
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
-	filter_fini(&h.custom_filters);
+	seccomp_filter_fini(&h.custom_filters);
 	return leave(h.stop_signal, r);
 }

@@ -13,11 +13,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "api/json.h"
 #include "resources/seccomp/rule.h"
 #include "resources/seccomp/trim.h"
 #include "vmm/base/io.h"
-#include "vmm/filter.h"
+#include "vmm/codec/json.h"
+#include "vmm/process/seccomp.h"
 
 enum {
 	WORDS_MAX = 400,
@@ -299,9 +299,9 @@ static int export(
 		return err_code(e, -ENOMEM, "filter");
 	r = io_pread(fd, insn, (size_t)bytes, 0);
 	*n = r < 0 ? 0 : trim(insn, (size_t)bytes / sizeof(*insn));
-	if (*n > FILTER_INSTRUCTIONS_MAX)
+	if (*n > SECCOMP_INSTRUCTIONS_MAX)
 		r = err_bad(e, "%zu instructions, more than %d", *n,
-			FILTER_INSTRUCTIONS_MAX);
+			SECCOMP_INSTRUCTIONS_MAX);
 	else if (r < 0)
 		(void)err_code(e, r, "filter");
 	if (r < 0)

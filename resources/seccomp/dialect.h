@@ -4,8 +4,8 @@
  * by libseccomp into programs of classic BPF. Part of the tool husk-seccomp, which the
  * build runs; nothing of it is in husk.
  */
-#ifndef HUSK_DIALECT_H
-#define HUSK_DIALECT_H
+#ifndef HUSK_SECCOMP_DIALECT_H
+#define HUSK_SECCOMP_DIALECT_H
 
 #include <linux/filter.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * husk-seccomp: compiles system call filters from JSON (README.md) into the file that
- * husk's --seccomp-filter takes (vmm/filter.h), or into the C source from which husk
- * has its own.
+ * husk's --seccomp-filter takes (vmm/process/seccomp.h), or into the C source from
+ * which husk has its own.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include "vmm/base/args.h"
 #include "vmm/base/io.h"
 #include "vmm/base/version.h"
-#include "vmm/core/snap.h"
-#include "vmm/filter.h"
+#include "vmm/codec/stream.h"
+#include "vmm/process/seccomp.h"
 
 enum { TEXT_MAX = 1 << 20, SYSCALLS_MAX = 1024 };
 
@@ -78,7 +78,7 @@ static int read_filters(struct dialect **out, struct err *e)
 	return r < 0 ? err_add(e, r, "'%s'", arg("--input-file")) : 0;
 }
 
-/* What husk has beside the categories of files: FILTER_NO_API. */
+/* What husk has beside the categories of files: SECCOMP_NO_API. */
 static int compile_no_api(
 	const struct dialect *f, struct program *p, unsigned *n, struct err *e)
 {
@@ -103,7 +103,7 @@ static int compile_all(
 	int r = 0;
 
 	for (*n = 0; r == 0 && (name = dialect_category(f, *n)); *n += r == 0) {
-		if (*n == PROGRAMS_MAX - 1 || strlen(name) >= FILTER_NAME_BYTES)
+		if (*n == PROGRAMS_MAX - 1 || strlen(name) >= SECCOMP_NAME_BYTES)
 			return err_bad(e, "'%.40s' is not a category", name);
 		p[*n].name = name;
 		r = dialect_compile(f, *n, how, &p[*n].insn, &p[*n].n, e);
@@ -115,40 +115,41 @@ static int compile_all(
 
 /* --- the file --- */
 
-static void put_program(struct snap *s, const struct program *p)
+static void put_program(struct stream *s, const struct program *p)
 {
-	char name[FILTER_NAME_BYTES] = "";
+	char name[SECCOMP_NAME_BYTES] = "";
 	uint32_t n = (uint32_t)p->n;
 
 	memcpy(name, p->name, strlen(p->name));
-	snap_bytes(s, name, sizeof(name));
-	snap_u32(s, &n);
-	snap_bytes(s, p->insn, n * sizeof(*p->insn));
+	stream_bytes(s, name, sizeof(name));
+	stream_u32(s, &n);
+	stream_bytes(s, p->insn, n * sizeof(*p->insn));
 }
 
 static int write_file(FILE *out, const struct program *p, unsigned n, struct err *e)
 {
-	char magic[] = FILTER_FILE_MAGIC;
-	uint32_t version = FILTER_FILE_VERSION;
-	struct filter_set set;
-	struct snap s;
+	char magic[] = SECCOMP_FILE_MAGIC;
+	uint32_t version = SECCOMP_FILE_VERSION;
+	struct seccomp_filters set;
+	struct stream s;
 	int r;
 
-	snap_init_save(&s);
-	snap_bytes(&s, magic, strlen(magic));
-	snap_u32(&s, &version);
-	snap_u32(&s, &n);
+	stream_init_save(&s);
+	stream_bytes(&s, magic, strlen(magic));
+	stream_u32(&s, &version);
+	stream_u32(&s, &n);
 	for (unsigned i = 0; i < n; i++)
 		put_program(&s, &p[i]);
-	r = snap_finish(&s);
+	r = stream_finish(&s);
 	/* what husk would refuse is not worth making */
-	r = r < 0 ? err_code(e, r, "filters") : filter_parse(s.buf, s.len, &set, e);
+	r = r < 0 ? err_code(e, r, "filters")
+		  : seccomp_filter_parse(s.buf, s.len, &set, e);
 	if (r == 0) {
-		filter_fini(&set);
+		seccomp_filter_fini(&set);
 		if (fwrite(s.buf, s.len, 1, out) != 1)
 			r = err_sys(e, "cannot write");
 	}
-	snap_fini(&s);
+	stream_fini(&s);
 	return r;
 }
 
@@ -169,7 +170,7 @@ static void put_names(FILE *out)
 	unsigned n = 0;
 
 	(void)fprintf(out,
-		"const char *filter_syscall_name(int nr)\n{\n"
+		"const char *seccomp_filter_syscall_name(int nr)\n{\n"
 		"\tconst char *name =\n");
 	for (int nr = 0; nr < SYSCALLS_MAX; nr++) {
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, nr);
@@ -192,15 +193,15 @@ static void put_names(FILE *out)
 static void write_source(FILE *out, const struct program *p, unsigned n)
 {
 	(void)fprintf(out,
-		"/* Made by husk-seccomp from %s. */\n#include \"vmm/filter.h\"\n\n",
+		"/* Made by husk-seccomp from %s. */\n#include \"vmm/process/seccomp.h\"\n\n",
 		arg("--input-file"));
 	for (unsigned i = 0; i < n; i++)
 		put_array(out, &p[i]);
 	(void)fprintf(out,
-		"const struct filter_set *filter_builtin(void)\n{\n"
-		"\tstatic const struct filter_set set = {\n");
+		"const struct seccomp_filters *seccomp_filter_builtin(void)\n{\n"
+		"\tstatic const struct seccomp_filters set = {\n");
 	for (unsigned i = 0; i < n; i++) {
-		(void)fprintf(out, "\t\t.program[FILTER_");
+		(void)fprintf(out, "\t\t.program[SECCOMP_");
 		for (const char *c = p[i].name; *c != '\0'; c++)
 			(void)fputc(toupper((unsigned char)*c), out);
 		(void)fprintf(

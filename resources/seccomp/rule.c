@@ -4,7 +4,7 @@
 #include <seccomp.h>
 #include <string.h>
 
-#include "api/json.h"
+#include "vmm/codec/json.h"
 
 #define JSON_AT(st, member) .offset = offsetof(st, member), .size = sizeof(void *)
 

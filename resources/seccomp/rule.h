@@ -2,8 +2,8 @@
  *
  * rule: one rule of the dialect, read from JSON and checked. Part of husk-seccomp.
  */
-#ifndef HUSK_RULE_H
-#define HUSK_RULE_H
+#ifndef HUSK_SECCOMP_RULE_H
+#define HUSK_SECCOMP_RULE_H
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"

@@ -2,8 +2,8 @@
  *
  * trim: makes a compiled filter cheaper to install, without changing what it answers.
  */
-#ifndef HUSK_TRIM_H
-#define HUSK_TRIM_H
+#ifndef HUSK_SECCOMP_TRIM_H
+#define HUSK_SECCOMP_TRIM_H
 
 #include <linux/filter.h>
 

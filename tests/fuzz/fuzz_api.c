@@ -11,6 +11,7 @@
 
 #include "api/config_file.h"
 #include "tests/fuzz/confine.h"
+#include "vmm/base/phases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -24,8 +24,8 @@
 
 #include "tests/fuzz/confine.h"
 #include "tests/fuzz/input.h"
+#include "virtio/blk/disk_internal.h"
 #include "virtio/devices.h"
-#include "virtio/disk_parts.h"
 #include "virtio/mmio.h"
 #include "vmm/base/log.h"
 
@@ -215,7 +215,7 @@ static void request(struct input *in)
 
 static void snapshot(struct input *in)
 {
-	struct snap s, l;
+	struct stream s, l;
 	uint16_t at = take_u16(in);
 	uint8_t xor = take_u8(in), how = take_u8(in);
 	int r;
@@ -223,19 +223,19 @@ static void snapshot(struct input *in)
 	if (n_snapshots++ >= SNAPSHOTS_MAX)
 		return;
 	mmio_pause(t);
-	snap_init_save(&s);
+	stream_init_save(&s);
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
 	attach(how == 1);
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
-	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
+	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
 	s.buf[at % s.len] ^= xor;
 	loaded_garbage = loaded_garbage || xor != 0;
 	r = mmio_snap(t, &l);
 	assert(r == 0 || l.error == r);
-	snap_fini(&s);
+	stream_fini(&s);
 	mmio_resume(t);
 }
 

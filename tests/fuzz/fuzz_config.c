@@ -13,6 +13,7 @@
 #include "api/config_file.h"
 #include "api/cpu_config.h"
 #include "tests/fuzz/confine.h"
+#include "vmm/base/phases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/core/snap.h"
-#include "vmm/filter.h"
+#include "vmm/codec/stream.h"
+#include "vmm/process/seccomp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -21,36 +21,36 @@ static void require(bool ok)
 static void parse(const void *file, size_t n)
 {
 	struct err e = { "" };
-	struct filter_set set;
+	struct seccomp_filters set;
 	uint32_t sum = 0;
 	size_t total = 0;
 
-	if (filter_parse(file, n, &set, &e) < 0) {
+	if (seccomp_filter_parse(file, n, &set, &e) < 0) {
 		require(e.text[0] != '\0' && strlen(e.text) < sizeof(e.text));
 		return;
 	}
-	for (unsigned c = 0; c < FILTER_CATEGORIES; c++) {
-		const struct filter_program *p = &set.program[c];
+	for (unsigned c = 0; c < SECCOMP_CATEGORIES; c++) {
+		const struct seccomp_filter_program *p = &set.program[c];
 
-		require(p->n <= FILTER_INSTRUCTIONS_MAX);
+		require(p->n <= SECCOMP_INSTRUCTIONS_MAX);
 		total += p->n;
 		for (uint16_t i = 0; i < p->n; i++)
 			sum += p->insn[i].k; /* a sanitizer looks on */
 	}
 	require(total * sizeof(struct sock_filter) < n);
 	__asm__ volatile("" : : "r"(sum));
-	filter_fini(&set);
+	seccomp_filter_fini(&set);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct snap s;
+	struct stream s;
 
 	parse(data, n);
-	snap_init_save(&s);
-	snap_bytes(&s, (void *)(uintptr_t)data, n);
-	if (snap_finish(&s) == 0)
+	stream_init_save(&s);
+	stream_bytes(&s, (void *)(uintptr_t)data, n);
+	if (stream_finish(&s) == 0)
 		parse(s.buf, s.len);
-	snap_fini(&s);
+	stream_fini(&s);
 	return 0;
 }

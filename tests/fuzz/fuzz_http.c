@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/http.h"
+#include "vmm/codec/http.h"
 
 enum { PIECES = 8, MAX_BODY = 300 };
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "vmm/base/io.h"
-#include "vmm/boot_x86.h"
+#include "vmm/x86/boot.h"
 
 #define KERNEL_MIN MIB
 

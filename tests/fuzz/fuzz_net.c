@@ -100,9 +100,9 @@ static void attach(uint8_t limits)
  * snapshot tells, is checked each time. */
 static void attach_or_reuse(uint8_t limits)
 {
-	static struct snap fresh;
+	static struct stream fresh;
 	const uint8_t *end;
-	struct snap now;
+	struct stream now;
 	int r;
 
 	if (!t || is_worn || limits != 0) {
@@ -118,7 +118,7 @@ static void attach_or_reuse(uint8_t limits)
 	while (recv(tap_end, frame, sizeof(frame), 0) > 0)
 		;
 	mmio_pause(t);
-	snap_init_save(&now);
+	stream_init_save(&now);
 	r = mmio_snap(t, &now);
 	assert(r == 0);
 	(void)r;
@@ -131,7 +131,7 @@ static void attach_or_reuse(uint8_t limits)
 	end = memmem(now.buf, now.len, "NET ", 4);
 	assert(end && memcmp(now.buf, fresh.buf, (size_t)(end - now.buf)) == 0);
 	(void)end;
-	snap_fini(&now);
+	stream_fini(&now);
 }
 
 static void poll_loop(void)
@@ -264,7 +264,7 @@ static void take_wire(void)
 
 static void snapshot(struct input *in)
 {
-	struct snap s, l;
+	struct stream s, l;
 	uint16_t at = take_u16(in);
 	uint8_t xor = take_u8(in), limits = take_u8(in);
 	int r;
@@ -272,7 +272,7 @@ static void snapshot(struct input *in)
 	if (n_snapshots++ >= SNAPSHOTS_MAX)
 		return;
 	mmio_pause(t);
-	snap_init_save(&s);
+	stream_init_save(&s);
 	r = mmio_snap(t, &s);
 	assert(r == 0);
 	mmio_destroy(t);
@@ -280,12 +280,12 @@ static void snapshot(struct input *in)
 	is_worn = true;
 	mmio_pause(t);
 	/* No checksum: the fields are to be reached. */
-	l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
+	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
 	s.buf[at % s.len] ^= xor;
 	loaded_garbage = loaded_garbage || xor != 0;
 	r = mmio_snap(t, &l);
 	assert(r == 0 || l.error == r);
-	snap_fini(&s);
+	stream_fini(&s);
 	mmio_resume(t);
 }
 

@@ -303,7 +303,7 @@ static void serve_or_not(void)
 
 static void snapshot(struct input *in)
 {
-	struct snap s, l;
+	struct stream s, l;
 	uint8_t how = take_u8(in), at = take_u8(in), xor = take_u8(in);
 	int r;
 
@@ -313,18 +313,18 @@ static void snapshot(struct input *in)
 	if (how & 2)
 		vsock_reset_transport(mmio_vdev(t));
 	if ((how & 4) && n_snapshots++ < SNAPSHOTS_MAX) {
-		snap_init_save(&s);
+		stream_init_save(&s);
 		r = mmio_snap(t, &s);
 		assert(r == 0);
 		detach();
 		attach();
 		mmio_pause(t);
-		l = (struct snap){ .loading = true, .buf = s.buf, .len = s.len };
+		l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
 		s.buf[at % s.len] ^= xor;
 		loaded_garbage = loaded_garbage || xor != 0;
 		r = mmio_snap(t, &l);
 		assert(r == 0 || l.error == r);
-		snap_fini(&s);
+		stream_fini(&s);
 	}
 	mmio_resume(t);
 }

@@ -4,8 +4,8 @@
  * options only, the value in the next word, no repeats, "--" ends them. getopt_long
  * takes --name=value and abbreviations, which this grammar refuses.
  */
-#ifndef HUSK_ARGS_H
-#define HUSK_ARGS_H
+#ifndef HUSK_BASE_ARGS_H
+#define HUSK_BASE_ARGS_H
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"

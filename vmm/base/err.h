@@ -4,8 +4,8 @@
  * fail on the host returns -errno and, on set-up paths, fills a struct err given as
  * its last argument: what was tried, on what, why not. Nothing here allocates.
  */
-#ifndef HUSK_ERR_H
-#define HUSK_ERR_H
+#ifndef HUSK_BASE_ERR_H
+#define HUSK_BASE_ERR_H
 
 #include "vmm/base/base.h"
 

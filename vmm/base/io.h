@@ -2,8 +2,8 @@
  *
  * io: whole reads and writes, over short transfers and EINTR. Any thread.
  */
-#ifndef HUSK_IO_H
-#define HUSK_IO_H
+#ifndef HUSK_BASE_IO_H
+#define HUSK_BASE_IO_H
 
 #include <sys/types.h>
 #include <sys/uio.h>

@@ -164,7 +164,7 @@ PRINTF_LIKE(2, 3) static void put(struct line *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* "2026-11-21T09:15:02.123456789 [id:main:INFO:vmm/machine.c:42] " */
+/* "2026-11-21T09:15:02.123456789 [id:main:INFO:vmm/machine/machine.c:42] " */
 static void put_head(struct line *l, enum log_level level, const struct log_site *site)
 {
 	struct timespec now;

@@ -5,8 +5,8 @@
  * path, lines go to stdout. Any thread logs; log_open and log_set_* may be called
  * again and again, but only while no other thread logs: before the vCPUs run.
  */
-#ifndef HUSK_LOG_H
-#define HUSK_LOG_H
+#ifndef HUSK_BASE_LOG_H
+#define HUSK_BASE_LOG_H
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"

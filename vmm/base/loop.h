@@ -5,8 +5,8 @@
  * never block. All functions belong to the loop's thread; loop_add, loop_set and
  * loop_remove of sources with the lock also to any thread that holds the device lock.
  */
-#ifndef HUSK_LOOP_H
-#define HUSK_LOOP_H
+#ifndef HUSK_BASE_LOOP_H
+#define HUSK_BASE_LOOP_H
 
 #include <pthread.h>
 

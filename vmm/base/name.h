@@ -4,8 +4,8 @@
  * copy or a hard link of husk that is named "firecracker" speaks of itself by that
  * name. Any thread; no system call.
  */
-#ifndef HUSK_NAME_H
-#define HUSK_NAME_H
+#ifndef HUSK_BASE_NAME_H
+#define HUSK_BASE_NAME_H
 
 #include "vmm/base/base.h"
 

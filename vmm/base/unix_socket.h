@@ -5,8 +5,8 @@
  * for the path can connect at once; and a file is removed only by the husk that made
  * it. Any thread.
  */
-#ifndef HUSK_UNIX_SOCKET_H
-#define HUSK_UNIX_SOCKET_H
+#ifndef HUSK_BASE_UNIX_SOCKET_H
+#define HUSK_BASE_UNIX_SOCKET_H
 
 #include <sys/types.h>
 #include <sys/un.h>

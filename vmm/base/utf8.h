@@ -3,8 +3,8 @@
  * utf8: characters of UTF-8 text, and the ids that are made of them. No state; any
  * thread.
  */
-#ifndef HUSK_UTF8_H
-#define HUSK_UTF8_H
+#ifndef HUSK_BASE_UTF8_H
+#define HUSK_BASE_UTF8_H
 
 #include "vmm/base/base.h"
 

@@ -4,8 +4,8 @@
  * one for MMIO. Devices are added before the vCPUs run; accesses come from vCPU threads
  * and are made under the device lock, which the loop holds for its callbacks too.
  */
-#ifndef HUSK_BUS_H
-#define HUSK_BUS_H
+#ifndef HUSK_CORE_BUS_H
+#define HUSK_CORE_BUS_H
 
 #include <pthread.h>
 

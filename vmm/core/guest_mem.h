@@ -6,8 +6,8 @@
  *
  * Rule for whatever a guest wrote: fetch once, check the copy, use the copy.
  */
-#ifndef HUSK_GUEST_MEM_H
-#define HUSK_GUEST_MEM_H
+#ifndef HUSK_CORE_GUEST_MEM_H
+#define HUSK_CORE_GUEST_MEM_H
 
 #include <sys/uio.h>
 

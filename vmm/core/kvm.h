@@ -3,8 +3,8 @@
  * kvm: /dev/kvm and one VM of it: every KVM ioctl that is not about one vCPU
  * (Documentation/virt/kvm/api.rst). Set up on one thread, before the vCPUs run.
  */
-#ifndef HUSK_KVM_H
-#define HUSK_KVM_H
+#ifndef HUSK_CORE_KVM_H
+#define HUSK_CORE_KVM_H
 
 #include <linux/kvm.h>
 

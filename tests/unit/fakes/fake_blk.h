@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_blk: a block device behind a transport, a driver that posts requests to it, and
+ * an engine for its disk that keeps requests until the test completes them. The disk is
+ * a file in /tmp whose sector i begins with i. Failures of its own end the test.
+ */
+#ifndef HUSK_FAKE_BLK_H
+#define HUSK_FAKE_BLK_H
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "tests/unit/fakes/fake_driver.h"
+#include "virtio/blk/disk_internal.h"
+#include "virtio/devices.h"
+
+enum {
+	FB_SECTORS = 256,
+	FB_STATUS_UNSET = 0xee,
+	FB_LONG_MS = 86400000,
+	FB_HELD_FD = 1000, /* what a drain of the engine gives; never waited for */
+};
+
+#define FB_FEATURE(f) ((uint64_t)1 << (f))
+#define FB_FEATURES                                                                 \
+	(FB_FEATURE(VIRTIO_F_VERSION_1) | FB_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
+		FB_FEATURE(VIRTIO_BLK_F_FLUSH) | FB_FEATURE(VIRTIO_BLK_F_DISCARD) | \
+		FB_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
+
+extern char fb_path[];
+extern pthread_mutex_t fb_lock;
+extern struct fake_driver fb_drv;
+extern struct loop *fb_loop;
+extern struct mmio *fb_t;
+extern struct disk *fb_disk; /* that is attached */
+
+/* What the engine keeps, in the order of submission. */
+extern struct disk_req *fb_held[QUEUE_SIZE_MAX];
+extern unsigned fb_n_held, fb_n_kicks;
+/* Whether a drain of the engine completes everything; if not, it does not answer. */
+extern bool fb_is_quick;
+
+/* A device over the engine is attached and driven. */
+void fb_init(void);
+/* Completes what is held first. */
+void fb_fini(void);
+
+/* Takes the place of what is attached. */
+void fb_attach(struct disk *d, struct limiter_cfg limits);
+/* The same over a file that is served at once, with limits of so many bytes and
+ * operations in ms. */
+void fb_attach_limited(uint64_t bytes, uint64_t ops, uint64_t ms);
+/* The same over the kernel's io_uring; skips the test where there is none. */
+void fb_attach_real(void);
+/* The file, over the engine. */
+struct disk *fb_open_held(void);
+
+/* Completes the i-th request that is held: with an error, or as the disk does it. */
+void fb_complete(unsigned i, int result);
+/* The engine tells the device that some were completed. */
+void fb_batch(void);
+void fb_complete_all(void);
+
+struct posted {
+	gpa_t data, status;
+	uint16_t head;
+};
+
+/* Posts a request of len bytes of data; indirectly, so that 256 fit the ring. */
+struct posted fb_post(uint32_t type, uint64_t sector, uint32_t len, uint8_t fill);
+/* The same of n times the same len bytes of memory. */
+struct posted fb_post_many(uint32_t type, uint64_t sector, uint32_t len, unsigned n);
+/* A discard or write-zeroes of n ranges of so many sectors, one after the other. */
+struct posted fb_post_ranges(
+	uint32_t type, const uint64_t *at, unsigned n, uint32_t sectors);
+uint8_t fb_status(const struct posted *p);
+/* The first word of a request's data. */
+uint64_t fb_first(const struct posted *p);
+
+void fb_poll(int ms);
+/* Kicks the queue, and gives the device one turn, or as many as it asks for. */
+void fb_kick_once(void);
+void fb_kick(void);
+/* Whether it asks for another. */
+bool fb_has_kick(void);
+/* Until n requests are answered. */
+void fb_wait_used(uint16_t n);
+const struct blk_stats *fb_stats(void);
+
+#endif

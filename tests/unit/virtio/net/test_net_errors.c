@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net: a host that refuses: reads of the tap that fail for a while or for good, and a
+ * tap that cannot be watched. What may get better is tried again without the guest's
+ * doing anything, and without the loop turning in between.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+
+#include "tests/unit/fakes/fake_nic.h"
+#include "vmm/base/log.h"
+
+static struct fake_nic nic;
+
+/* --- in the C library's place: calls that fail --- */
+
+static unsigned n_adds_fail, n_reads_fail;
+static int read_error;
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev)
+{
+	if (op == EPOLL_CTL_ADD && n_adds_fail > 0) {
+		n_adds_fail--;
+		errno = ENOMEM;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, ev);
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	if (n_reads_fail > 0) {
+		n_reads_fail--;
+		errno = read_error;
+		return -1;
+	}
+	return syscall(SYS_readv, fd, iov, n);
+}
+
+/* A device's timer fires when the test lets it, and not when the machine is slow. */
+static bool holds_timers;
+static int held_fd = -1; /* what was set meanwhile */
+
+int timerfd_settime(
+	int fd, int flags, const struct itimerspec *when, struct itimerspec *old)
+{
+	if (!holds_timers)
+		return (int)syscall(SYS_timerfd_settime, fd, flags, when, old);
+	held_fd = fd;
+	return 0;
+}
+
+static void fire_timer(void)
+{
+	struct itimerspec now = { .it_value.tv_nsec = 1 };
+
+	cr_assert_geq(held_fd, 0);
+	cr_assert_eq(syscall(SYS_timerfd_settime, held_fd, 0, &now, NULL), 0);
+}
+
+static void set_up(void)
+{
+	log_set_level(LOG_OFF);
+	nic_init(&nic, NULL);
+	nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);
+	(void)nic_post_buffer(&nic, 100);
+	(void)nic_post_buffer(&nic, 100);
+}
+
+static void tear_down(void)
+{
+	nic_fini(&nic);
+}
+
+TestSuite(net_errors, .init = set_up, .fini = tear_down, .timeout = 20);
+
+static uint64_t fails(void)
+{
+	return nic_stats(&nic)->tap_read_fails;
+}
+
+static unsigned received(void)
+{
+	return (unsigned)nic_stats(&nic)->rx_packets_count;
+}
+
+/* Serves the loop for that many ms; how often it had something to do. */
+static unsigned serve(unsigned ms)
+{
+	uint64_t end = clock_us() + ms * 1000u, now;
+	unsigned turns = 0;
+
+	for (; (now = clock_us()) < end; turns++)
+		cr_assert_eq(loop_poll(nic.loop, (int)((end - now) / 1000) + 1), 0);
+	return turns;
+}
+
+/* Serves the loop until n frames came; in how many turns. */
+static unsigned await(unsigned n)
+{
+	uint64_t start = clock_us();
+	unsigned turns = 0;
+
+	for (; received() < n; turns++) {
+		cr_assert_lt(clock_us() - start, 10000000);
+		cr_assert_eq(loop_poll(nic.loop, 1000), 0);
+	}
+	return turns;
+}
+
+static void fail_reads(unsigned n, int error)
+{
+	n_reads_fail = n;
+	read_error = error;
+	nic_wire_send(&nic, 60, 1);
+	for (unsigned i = 0; i < 40; i++)
+		nic_poll(&nic);
+}
+
+Test(net_errors, reads_on_after_a_few_errors)
+{
+	fail_reads(15, ENOMEM);
+	cr_expect_eq(fails(), 15);
+	cr_expect_eq(received(), 1);
+}
+
+Test(net_errors, tries_a_tap_that_fails_again_and_again_until_it_does_not)
+{
+	uint64_t start = clock_us();
+
+	fail_reads(19, EIO);
+	cr_expect_leq(await(1), 12, "it waits");
+	cr_expect_geq(clock_us() - start, 390000); /* once each 100 ms after 16 */
+	cr_expect_eq(fails(), 19);
+	n_reads_fail = 3; /* as good as new */
+	nic_wire_send(&nic, 60, 1);
+	for (unsigned i = 0; i < 5; i++)
+		nic_poll(&nic);
+	cr_expect_eq(received(), 2);
+}
+
+Test(net_errors, tries_again_at_once_when_the_guest_kicks)
+{
+	holds_timers = true;
+	fail_reads(16, EIO);
+	cr_expect_eq(received(), 0);
+	nic_kick(&nic, NIC_RX);
+	cr_expect_eq(received(), 1);
+	fire_timer(); /* which was set for nothing then */
+	(void)serve(20);
+	cr_expect_eq(fails(), 16);
+}
+
+Test(net_errors, leaves_a_tap_alone_that_is_readable_for_ever_and_has_nothing)
+{
+	holds_timers = true;
+	cr_assert_eq(shutdown(nic.wire, SHUT_RDWR), 0);
+	for (unsigned i = 0; i < 100; i++)
+		nic_poll(&nic);
+	cr_expect_eq(fails(), 16);
+	fire_timer();
+	(void)serve(20);
+	cr_expect_eq(fails(), 17);
+	nic_kick(&nic, NIC_RX); /* a new beginning */
+	for (unsigned i = 0; i < 100; i++)
+		nic_poll(&nic);
+	cr_expect_eq(fails(), 17 + 16);
+}
+
+Test(net_errors, does_not_try_in_a_pause_but_after_it)
+{
+	holds_timers = true;
+	fail_reads(17, EIO);
+	mmio_pause(nic.t);
+	fire_timer();
+	(void)serve(20);
+	cr_expect_eq(fails(), 16);
+	mmio_resume(nic.t);
+	(void)await(1);
+	cr_expect_eq(fails(), 17);
+}
+
+Test(net_errors, gives_a_tap_up_at_once_that_is_gone)
+{
+	static const int gone[] = { EBADFD, EBADF, ENODEV, ENXIO };
+
+	for (unsigned i = 0; i < ARRAY_LEN(gone); i++) {
+		nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);
+		(void)nic_post_buffer(&nic, 100);
+		fail_reads(1, gone[i]);
+		cr_expect_eq(fails(), i + 1);
+		(void)serve(250);
+		cr_expect_eq(received(), i);
+		nic_kick(&nic, NIC_RX); /* and tries it again for those who ask */
+		cr_expect_eq(received(), i + 1);
+	}
+}
+
+Test(net_errors, watches_the_tap_a_while_after_the_host_refused_that)
+{
+	uint64_t start = clock_us();
+
+	mmio_pause(nic.t);
+	n_adds_fail = 3;
+	mmio_resume(nic.t); /* both queues are looked at, with a failure each */
+	nic_poll(&nic);
+	nic_wire_send(&nic, 60, 1);
+	cr_expect_leq(await(1), 6, "it waits");
+	cr_expect_geq(clock_us() - start, 190000);
+	cr_expect_eq(nic_stats(&nic)->event_fails, 3);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * disk: opening, and synchronous I/O on a regular file or a device. Ranges were
+ * checked by the device against the size found at opening; that the file has shrunk
+ * since, that its file system is full or cannot punch holes, is met here.
+ */
+#include "virtio/blk/disk_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+static void set_serial(struct disk *d, const struct stat *st)
+{
+	char text[64] = { 0 };
+
+	(void)snprintf(text, sizeof(text), "%ju%ju%ju", (uintmax_t)st->st_dev,
+		(uintmax_t)st->st_rdev, (uintmax_t)st->st_ino);
+	memcpy(d->serial, text, sizeof(d->serial));
+}
+
+static int check_file(struct disk *d, const char *path, struct err *e)
+{
+	struct stat st;
+	off_t end;
+
+	if (fstat(d->fd, &st) < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return err_code(e, -EISDIR, "cannot open '%s'", path);
+	end = lseek(d->fd, 0, SEEK_END);
+	if (end < 0 && errno == ESPIPE)
+		return err_bad(e,
+			"'%s' cannot be a disk: it is a pipe, a socket or a terminal",
+			path);
+	/* O_NONBLOCK was for opening: io_uring and some drivers would heed it later */
+	if (end < 0 || fcntl(d->fd, F_SETFL, 0) < 0)
+		return err_sys(e, "cannot find the size of '%s'", path);
+	d->is_block = S_ISBLK(st.st_mode);
+	d->is_char = S_ISCHR(st.st_mode);
+	d->bytes = round_down((uint64_t)end, DISK_SECTOR);
+	d->tail = (unsigned)((uint64_t)end - d->bytes);
+	set_serial(d, &st);
+	return 0;
+}
+
+int disk_open(const char *path, bool read_only, struct disk **out, struct err *e)
+{
+	AUTO(disk_close) struct disk *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return err_code(e, -ENOMEM, "cannot open '%s'", path);
+	d->read_only = read_only;
+	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for, nor is
+	 * a terminal's carrier */
+	d->fd = open(path,
+		(read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (d->fd < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	r = check_file(d, path, e);
+	if (r < 0)
+		return r;
+	*out = TAKE(d);
+	return 0;
+}
+
+void disk_close(struct disk *d)
+{
+	if (!d)
+		return;
+	if (d->engine)
+		d->engine->close(d);
+	close_fd(d->fd);
+	free(d);
+}
+
+uint64_t disk_bytes(const struct disk *d)
+{
+	return d->bytes;
+}
+
+bool disk_is_read_only(const struct disk *d)
+{
+	return d->read_only;
+}
+
+unsigned disk_hidden_tail(const struct disk *d)
+{
+	return d->tail;
+}
+
+void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES])
+{
+	memcpy(out, d->serial, DISK_SERIAL_BYTES);
+}
+
+void disk_cursor_init(struct disk_req *req)
+{
+	req->cursor = (struct disk_cursor){
+		.iov = req->iov,
+		.n = req->n_iov,
+		.skip = req->skip,
+		.at = req->at,
+		.left = req->len,
+	};
+}
+
+unsigned disk_cursor_spans(struct disk_cursor *c, const struct iovec **out)
+{
+	uint64_t bytes = 0;
+	unsigned n = 0;
+
+	if (c->skip > 0 || c->iov->iov_len > c->left) {
+		c->part = (struct iovec){ (uint8_t *)c->iov->iov_base + c->skip,
+			MIN(c->iov->iov_len - c->skip, c->left) };
+		*out = &c->part;
+		return 1;
+	}
+	while (n < c->n && n < IOV_MAX && c->iov[n].iov_len <= c->left - bytes)
+		bytes += c->iov[n++].iov_len;
+	*out = c->iov;
+	return n;
+}
+
+bool disk_cursor_advance(struct disk_cursor *c, size_t n)
+{
+	c->at += n;
+	c->left -= n;
+	c->skip += n;
+	for (; c->n > 0 && c->skip >= c->iov->iov_len; c->n--, c->iov++)
+		c->skip -= c->iov->iov_len;
+	return c->left == 0;
+}
+
+void disk_go_past(struct disk_req *req)
+{
+	req->iov = req->cursor.iov;
+	req->n_iov = req->cursor.n;
+	req->skip = req->cursor.skip;
+	req->at = req->cursor.at;
+}
+
+typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
+
+/* Moves all bytes that are left, over short transfers. 0 or -errno; -EIO when the
+ * kernel moves nothing, as it does past the end of a file that shrank. */
+static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
+{
+	while (c->left > 0) {
+		const struct iovec *iov;
+		unsigned n = disk_cursor_spans(c, &iov);
+		ssize_t moved = move(fd, iov, (int)n, (off_t)c->at);
+
+		if (moved < 0 && errno == EINTR)
+			continue;
+		if (moved <= 0)
+			return moved < 0 ? -errno : -EIO;
+		(void)disk_cursor_advance(c, (size_t)moved);
+	}
+	return 0;
+}
+
+/* Whether the host has no such operation, never (then *never is set) or, -EINVAL, not
+ * for this range: a block device with larger sectors. */
+static bool is_unsupported(int r, bool *never)
+{
+	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY || r == -ENODEV)
+		*never = true;
+	return *never || r == -EINVAL;
+}
+
+static int change_range(struct disk *d, int mode, uint64_t at, uint64_t len)
+{
+	int r;
+
+	do
+		r = fallocate(d->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static int discard(struct disk *d, uint64_t at, uint64_t len)
+{
+	uint64_t range[2] = { at, len };
+	int r;
+
+	if (d->no_discard)
+		return 0;
+	if (d->is_block)
+		r = ioctl(d->fd, BLKDISCARD, range) < 0 ? -errno : 0;
+	else
+		r = change_range(d, FALLOC_FL_PUNCH_HOLE, at, len);
+	/* a hint that nobody can follow is followed */
+	return is_unsupported(r, &d->no_discard) ? 0 : r;
+}
+
+static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
+{
+	static const uint8_t zeroes[4 * KIB]; /* the same ones again and again */
+
+	while (len > 0) {
+		struct iovec iov[64];
+		struct disk_cursor c = { .iov = iov, .at = at };
+		int r;
+
+		for (; c.n < ARRAY_LEN(iov) && c.left < len;
+			c.left += iov[c.n++].iov_len)
+			iov[c.n] = (struct iovec){ (void *)(uintptr_t)zeroes,
+				MIN(len - c.left, sizeof(zeroes)) };
+		len -= c.left;
+		r = move_all(pwritev, d->fd, &c);
+		if (r < 0)
+			return r;
+		at = c.at;
+	}
+	return 0;
+}
+
+/* The cheapest way that the host has: a hole, an unwritten extent, or zeroes. */
+static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
+{
+	int r;
+
+	if (unmap && !d->no_punch) {
+		r = change_range(d, FALLOC_FL_PUNCH_HOLE, at, len);
+		if (!is_unsupported(r, &d->no_punch))
+			return r;
+	}
+	if (!d->no_zero_range) {
+		r = change_range(d, FALLOC_FL_ZERO_RANGE, at, len);
+		if (!is_unsupported(r, &d->no_zero_range))
+			return r;
+	}
+	return write_zeroes(d, at, len);
+}
+
+/* No mode discards on a block device: FALLOC_FL_PUNCH_HOLE writes zeroes there, by
+ * which many give no space back, and io_uring has a command like BLKDISCARD from
+ * Linux 6.12 on only. So a discard on one is done at once, on the loop. It is rare
+ * (fstrim), and the device asks for a part of a range at a time and ends its turn after
+ * each, so that others have theirs in between. */
+int disk_range_mode(const struct disk *d, const struct disk_req *req)
+{
+	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block
+					     : req->unmap && !d->no_punch;
+
+	if (punch)
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	if (req->op == DISK_ZERO && !d->no_zero_range)
+		return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	return -1;
+}
+
+int disk_flushed(const struct disk *d, int r)
+{
+	return r == -EINVAL && d->is_char ? 0 : r;
+}
+
+int disk_run(struct disk *d, struct disk_req *req)
+{
+	switch (req->op) {
+	case DISK_READ:
+		return move_all(preadv, d->fd, &req->cursor);
+	case DISK_WRITE:
+		return move_all(pwritev, d->fd, &req->cursor);
+	case DISK_FLUSH:
+		return disk_flushed(d, fdatasync(d->fd) < 0 ? -errno : 0);
+	case DISK_DISCARD:
+		return req->len > 0 ? discard(d, req->at, req->len) : 0;
+	case DISK_ZERO:
+		return req->len > 0 ? zero(d, req->at, req->len, req->unmap) : 0;
+	}
+	return -EINVAL;
+}
+
+bool disk_is_async(const struct disk *d)
+{
+	return d->engine != NULL;
+}
+
+bool disk_is_at_once(const struct disk *d, const struct disk_req *req)
+{
+	bool is_range = req->op == DISK_DISCARD || req->op == DISK_ZERO;
+
+	return !d->engine || d->engine_is_lost ||
+		(is_range && disk_range_mode(d, req) < 0);
+}
+
+bool disk_discards_slowly(const struct disk *d)
+{
+	return d->is_block;
+}
+
+void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self)
+{
+	d->batch = batch;
+	d->batch_self = self;
+}
+
+void disk_submit(struct disk *d, struct disk_req *req)
+{
+	disk_cursor_init(req);
+	if (d->engine)
+		d->engine->submit(d, req);
+	else
+		req->done(req, disk_run(d, req));
+}
+
+void disk_kick(struct disk *d)
+{
+	if (d->engine)
+		d->engine->kick(d);
+}
+
+int disk_drain(struct disk *d)
+{
+	return d->engine ? d->engine->drain(d) : -1;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * machine_metrics: what the machine's parts counted, and when that becomes a line. The
+ * view also runs in the handler of a fatal signal, and so only follows pointers.
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <sys/timerfd.h>
+
+#include "virtio/devices.h"
+#include "vmm/machine/internal.h"
+
+enum { METRICS_EVERY_S = 60 };
+
+/* A view and what it borrows. */
+struct machine_view {
+	struct metrics_view v;
+	struct vcpu_counts *vcpus[X86_VCPUS_MAX];
+	struct metrics_drive drives[METRICS_DEVICES_MAX];
+	struct metrics_nic nics[METRICS_DEVICES_MAX];
+};
+
+static void view_devices(struct machine *m, struct machine_view *out)
+{
+	struct device_list *d = &m->devices;
+	struct mmio_irqs irqs = device_list_irqs(d);
+
+	for (unsigned i = 0; i < d->n_virtio; i++) {
+		struct vdev *v = mmio_vdev(d->virtio[i]);
+
+		if (v->ops->id == VIRTIO_ID_BLOCK)
+			out->drives[out->v.n_drives++] =
+				(struct metrics_drive){ v->id, blk_stats(v) };
+		else if (v->ops->id == VIRTIO_ID_NET)
+			out->nics[out->v.n_nics++] =
+				(struct metrics_nic){ v->id, net_stats(v) };
+	}
+	out->v.vsock = m->vsock_dev ? vsock_stats(m->vsock_dev) : NULL;
+	out->v.drives = out->drives;
+	out->v.nics = out->nics;
+	out->v.i8042 = &d->i8042.counts;
+	out->v.serial = d->serial ? serial_counts(d->serial) : NULL;
+	out->v.interrupts = irqs.triggers;
+	out->v.config_interrupts = irqs.config_updates;
+	out->v.device_faults = device_list_faults(d);
+}
+
+static void view(struct machine *m, struct machine_view *out)
+{
+	out->v = (struct metrics_view){
+		.phases = m->env.phases,
+		.api = m->env.api_counts,
+		.process = m->env.process_counts,
+		.vcpus = out->vcpus,
+		.n_vcpus = m->n_vcpus,
+	};
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		out->vcpus[i] = vcpu_counts(m->vcpu[i]);
+	view_devices(m, out);
+}
+
+int machine_write_metrics(struct machine *m)
+{
+	struct machine_view mv;
+
+	if (!m->metrics)
+		return 0;
+	view(m, &mv);
+	return metrics_write(m->metrics, &mv.v);
+}
+
+size_t machine_render_metrics(struct machine *m, char *buf, size_t room)
+{
+	struct machine_view mv;
+
+	view(m, &mv);
+	return metrics_render(m->metrics, &mv.v, true, buf, room);
+}
+
+size_t machine_metrics_room(const struct machine *m)
+{
+	return metrics_room(m->metrics);
+}
+
+void machine_flush_metrics(struct machine *m)
+{
+	struct machine_view mv;
+
+	if (!m->metrics)
+		return;
+	view(m, &mv);
+	metrics_flush_fatal(m->metrics, &mv.v);
+}
+
+static void on_minute(void *self, uint32_t events)
+{
+	struct machine *m = self;
+	uint64_t n;
+
+	(void)events;
+	if (read(m->metrics_timer.fd, &n, sizeof(n)) == sizeof(n) &&
+		m->state == MACHINE_RUNNING)
+		(void)machine_write_metrics(m); /* counts what is lost itself */
+}
+
+static int watch_minutes(struct machine *m, struct err *e)
+{
+	const struct itimerspec minute = { { METRICS_EVERY_S, 0 },
+		{ METRICS_EVERY_S, 0 } };
+	int r;
+
+	m->metrics_timer =
+		(struct loop_source){ .fn = on_minute, .self = m, .unlocked = true };
+	r = loop_add_timer(m->env.loop, &m->metrics_timer);
+	if (r == 0 && timerfd_settime(m->metrics_timer.fd, 0, &minute, NULL) < 0)
+		return err_sys(e, "timer of the metrics");
+	return r < 0 ? err_code(e, r, "timer of the metrics") : 0;
+}
+
+int machine_set_metrics(
+	struct machine *m, const char *path, const char *extra, struct err *e)
+{
+	AUTO(metrics_close) struct metrics *metrics = NULL;
+	int r;
+
+	if (m->metrics)
+		return err_code(
+			e, -EEXIST, "metrics '%s': there is a file for them", path);
+	r = metrics_open(path, extra, &metrics, e);
+	if (r < 0)
+		return r;
+	r = watch_minutes(m, e);
+	if (r < 0) {
+		close_fd(TAKE_FD(m->metrics_timer.fd));
+		return r;
+	}
+	if (m->env.own_metrics)
+		metrics_show_own(metrics);
+	m->metrics = TAKE(metrics);
+	return 0;
+}
