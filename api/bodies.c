@@ -111,7 +111,7 @@ static const struct fields limiter_patch_fields = FIELDS("rate limiter", limiter
 
 static const struct field machine_rows[] = {
 	{ .name = "vcpu_count", .type = FIELD_UINT, .required = true,
-	  .min = 1, .max = VCPU_COUNT_MAX, FIELD_AT(struct machine_cfg, vcpu_count) },
+	  .min = 1, .max = VCPUS_MAX, FIELD_AT(struct machine_cfg, vcpu_count) },
 	{ .name = "mem_size_mib", .type = FIELD_UINT, .required = true,
 	  .min = 1, .max = UINT64_MAX, FIELD_AT(struct machine_cfg, mem_size_mib) },
 	{ .name = "smt", .type = FIELD_BOOL, FIELD_AT(struct machine_cfg, smt) },

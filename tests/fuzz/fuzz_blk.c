@@ -24,8 +24,8 @@
 
 #include "tests/fuzz/confine.h"
 #include "tests/fuzz/input.h"
+#include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
-#include "virtio/devices.h"
 #include "virtio/mmio.h"
 #include "vmm/base/log.h"
 

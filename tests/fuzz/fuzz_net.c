@@ -21,8 +21,8 @@
 
 #include "tests/fuzz/confine.h"
 #include "tests/fuzz/input.h"
-#include "virtio/devices.h"
 #include "virtio/mmio.h"
+#include "virtio/net/net.h"
 #include "vmm/base/log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

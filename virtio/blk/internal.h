@@ -6,7 +6,7 @@
 #ifndef HUSK_VIRTIO_BLK_INTERNAL_H
 #define HUSK_VIRTIO_BLK_INTERNAL_H
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
 
 enum {
 	BLK_DISCARD_SECTORS_MAX = 1 << 22, /* of one range: 2 GiB */

@@ -9,7 +9,7 @@
 #include <linux/if_ether.h>
 #include <linux/virtio_net.h>
 
-#include "virtio/devices.h"
+#include "virtio/net/net.h"
 
 enum { NET_RX, NET_TX, NET_QUEUES };
 

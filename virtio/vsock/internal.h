@@ -13,9 +13,9 @@
 #include <linux/virtio_vsock.h>
 #include <sys/queue.h>
 
-#include "virtio/devices.h"
 #include "virtio/vsock/states.h"
 #include "virtio/vsock/table.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/unix_socket.h"
 

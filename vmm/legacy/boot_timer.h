@@ -6,8 +6,8 @@
 #ifndef HUSK_LEGACY_BOOT_TIMER_H
 #define HUSK_LEGACY_BOOT_TIMER_H
 
-#include "vmm/core/bus.h"
 #include "vmm/base/phases.h"
+#include "vmm/core/bus.h"
 
 enum { BOOT_TIMER_BYTES = 4096 };
 

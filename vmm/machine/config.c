@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtio/devices.h"
+#include "virtio/net/net.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/base/unix_socket.h"
 #include "vmm/base/utf8.h"
 
@@ -61,9 +62,9 @@ int config_check_machine(const struct machine_cfg *c, struct err *e)
 {
 	uint64_t bytes;
 
-	if (c->vcpu_count < 1 || c->vcpu_count > VCPU_COUNT_MAX)
-		return err_bad(e, "vcpu_count %u is not in 1 to %d", c->vcpu_count,
-			VCPU_COUNT_MAX);
+	if (c->vcpu_count < 1 || c->vcpu_count > VCPUS_MAX)
+		return err_bad(
+			e, "vcpu_count %u is not in 1 to %d", c->vcpu_count, VCPUS_MAX);
 	if (c->smt && c->vcpu_count != 1 && c->vcpu_count % 2 != 0)
 		return err_bad(e, "vcpu_count %u is odd: with smt it is 1 or even",
 			c->vcpu_count);

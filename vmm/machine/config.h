@@ -11,10 +11,8 @@
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 #include "vmm/core/guest_mem.h"
+#include "vmm/core/limits.h"
 #include "vmm/x86/cpu_template.h"
-#include "vmm/x86/layout.h"
-
-enum { VCPU_COUNT_MAX = X86_VCPUS_MAX };
 
 struct machine_cfg {
 	uint32_t vcpu_count;

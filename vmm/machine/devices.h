@@ -18,8 +18,6 @@
 #include "vmm/legacy/serial.h"
 #include "vmm/x86/layout.h"
 
-enum { VIRTIO_DEVICES_MAX = X86_DEVICE_GSI_LAST - X86_DEVICE_GSI_FIRST + 1 };
-
 struct device_list {
 	struct bus ports, mmio;
 	struct kvm *kvm; /* borrowed, as are the next two */

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "virtio/devices.h"
+#include "virtio/net/net.h"
 #include "vmm/machine/internal.h"
 
 /* The interface of that id, or the free place after the last, or NULL when all are

@@ -57,7 +57,7 @@ struct machine {
 	struct device_list devices;
 	int serial_fd; /* of serial.serial_out_path */
 	unsigned n_vcpus;
-	struct vcpu *vcpu[X86_VCPUS_MAX];
+	struct vcpu *vcpu[VCPUS_MAX];
 
 	/* How the guest ended. Written by vCPU threads, atomically; the rest by the
 	 * first of them, for the loop that it then wakes. */

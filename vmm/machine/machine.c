@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "virtio/devices.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/machine/internal.h"
 

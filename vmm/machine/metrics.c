@@ -7,7 +7,9 @@
 #include <linux/virtio_ids.h>
 #include <sys/timerfd.h>
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
+#include "virtio/net/net.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/machine/internal.h"
 
 enum { METRICS_EVERY_S = 60 };
@@ -15,9 +17,9 @@ enum { METRICS_EVERY_S = 60 };
 /* A view and what it borrows. */
 struct machine_view {
 	struct metrics_view v;
-	struct vcpu_counts *vcpus[X86_VCPUS_MAX];
-	struct metrics_drive drives[METRICS_DEVICES_MAX];
-	struct metrics_nic nics[METRICS_DEVICES_MAX];
+	struct vcpu_counts *vcpus[VCPUS_MAX];
+	struct metrics_drive drives[VIRTIO_DEVICES_MAX];
+	struct metrics_nic nics[VIRTIO_DEVICES_MAX];
 };
 
 static void view_devices(struct machine *m, struct machine_view *out)

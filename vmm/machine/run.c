@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
 #include "vmm/machine/internal.h"
 
 enum {

@@ -9,7 +9,8 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/boot/kernel_args.h"
 #include "vmm/machine/internal.h"

@@ -6,7 +6,9 @@
 #ifndef HUSK_METRICS_INTERNAL_H
 #define HUSK_METRICS_INTERNAL_H
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
+#include "virtio/net/net.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/base/latency.h"
 #include "vmm/base/phases.h"
 #include "vmm/cpu/vcpu.h"
@@ -36,9 +38,9 @@ struct metrics_values {
 	} logger;
 	struct latency none; /* what devices that husk does not have counted */
 	unsigned n_drives, n_nics;
-	const char *drive_id[METRICS_DEVICES_MAX], *nic_id[METRICS_DEVICES_MAX];
-	struct blk_stats drive[METRICS_DEVICES_MAX];
-	struct net_stats nic[METRICS_DEVICES_MAX];
+	const char *drive_id[VIRTIO_DEVICES_MAX], *nic_id[VIRTIO_DEVICES_MAX];
+	struct blk_stats drive[VIRTIO_DEVICES_MAX];
+	struct net_stats nic[VIRTIO_DEVICES_MAX];
 };
 
 enum metric_kind {

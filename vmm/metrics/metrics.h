@@ -10,7 +10,7 @@
 #include "virtio/virtio.h"
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
-#include "vmm/x86/layout.h"
+#include "vmm/core/limits.h"
 
 struct blk_stats;
 struct i8042_counts;
@@ -86,9 +86,9 @@ struct metrics_view {
 	struct vcpu_counts *const *vcpus;
 	unsigned n_vcpus;
 	const struct metrics_drive *drives;
-	unsigned n_drives; /* at most METRICS_DEVICES_MAX */
+	unsigned n_drives; /* at most VIRTIO_DEVICES_MAX */
 	const struct metrics_nic *nics;
-	unsigned n_nics; /* at most METRICS_DEVICES_MAX */
+	unsigned n_nics; /* at most VIRTIO_DEVICES_MAX */
 	const struct vsock_stats *vsock;
 	const struct i8042_counts *i8042;
 	const struct serial_counts *serial;
@@ -97,9 +97,8 @@ struct metrics_view {
 };
 
 enum {
-	METRICS_DEVICES_MAX = X86_DEVICE_GSI_LAST - X86_DEVICE_GSI_FIRST + 1,
 	/* of a line without extra members, all names as long as can be */
-	METRICS_TEXT_MAX = (64 << 10) + 2 * METRICS_DEVICES_MAX * VDEV_ID_MAX,
+	METRICS_TEXT_MAX = (64 << 10) + 2 * VIRTIO_DEVICES_MAX * VDEV_ID_MAX,
 };
 
 /* The stream of lines to one file. On the loop's thread but for metrics_flush_fatal. */

@@ -50,7 +50,7 @@ static void add_vcpu(struct vcpu_counts *sum, const struct vcpu_counts *one)
 
 static void gather_devices(const struct metrics_view *v, struct metrics_values *out)
 {
-	assert(v->n_drives <= METRICS_DEVICES_MAX && v->n_nics <= METRICS_DEVICES_MAX);
+	assert(v->n_drives <= VIRTIO_DEVICES_MAX && v->n_nics <= VIRTIO_DEVICES_MAX);
 	for (unsigned i = 0; i < v->n_drives; i++) {
 		out->drive_id[i] = v->drives[i].id;
 		copy(&out->drive[i], v->drives[i].stats, sizeof(out->drive[i]));

@@ -18,7 +18,7 @@ struct boot_plan {
 	const char *kernel_path, *initrd_path; /* for messages */
 	enum kernel_load_how how; /* the initrd goes the same way */
 	const char *cmdline; /* complete: see cmdline.h */
-	unsigned n_vcpus; /* 1 to X86_VCPUS_MAX */
+	unsigned n_vcpus; /* 1 to VCPUS_MAX */
 	const struct boot_device *devices;
 	unsigned n_devices;
 	bool has_console; /* a 16550 answers at COM1: ACPI names it and its interrupt */

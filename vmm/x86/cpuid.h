@@ -27,7 +27,7 @@ struct cpuid {
 };
 
 struct cpuid_topology {
-	unsigned n_vcpus; /* 1 to X86_VCPUS_MAX; even, or 1, with smt */
+	unsigned n_vcpus; /* 1 to VCPUS_MAX; even, or 1, with smt */
 	bool smt; /* two threads a core */
 };
 

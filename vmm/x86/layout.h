@@ -13,6 +13,7 @@
 #define HUSK_X86_LAYOUT_H
 
 #include "vmm/base/base.h"
+#include "vmm/core/limits.h"
 
 #define X86_GDT_GPA ((gpa_t)0x500)
 #define X86_GDT_BYTES 32 /* see vcpu_x86.c */
@@ -42,7 +43,6 @@
 #define X86_KVM_SCRATCH_GPA ((gpa_t)0xfffbc000) /* four pages for KVM itself */
 
 enum {
-	X86_VCPUS_MAX = 32,
 	X86_COM1_PORT = 0x3f8,
 	X86_COM2_PORT = 0x2f8, /* never has a UART, as the next two */
 	X86_COM3_PORT = 0x3e8,
@@ -61,6 +61,9 @@ enum {
 	X86_DEVICE_GSI_LAST = 23,
 	X86_GSIS = 24,
 };
+
+_Static_assert(X86_DEVICE_GSI_LAST - X86_DEVICE_GSI_FIRST + 1 == VIRTIO_DEVICES_MAX,
+	"an interrupt line for each");
 
 /* A virtio-mmio device, as the tables and the command line name it. */
 struct boot_device {

@@ -75,7 +75,7 @@ struct interrupt { /* 4.3.4 and 4.3.5: flags 0 means as the bus does it */
 struct first_half {
 	struct floating floating;
 	struct header header;
-	struct cpu cpu[X86_VCPUS_MAX];
+	struct cpu cpu[VCPUS_MAX];
 };
 
 struct second_half {
@@ -158,7 +158,7 @@ int mptable_write(struct guest_mem *mem, unsigned n_vcpus)
 	struct second_half b;
 	int r;
 
-	assert(n_vcpus >= 1 && n_vcpus <= X86_VCPUS_MAX);
+	assert(n_vcpus >= 1 && n_vcpus <= VCPUS_MAX);
 	fill_cpus(&a, n_vcpus);
 	fill_interrupts(&b, (uint8_t)n_vcpus);
 	a.floating.checksum = checksum(&a.floating, sizeof(a.floating), 0);

@@ -8,7 +8,7 @@
 
 #include "vmm/core/guest_mem.h"
 
-/* Writes the table for n_vcpus (1 to X86_VCPUS_MAX; APIC ids 0 to n_vcpus - 1, the
+/* Writes the table for n_vcpus (1 to VCPUS_MAX; APIC ids 0 to n_vcpus - 1, the
  * IOAPIC's is n_vcpus) at X86_MPTABLE_GPA, its floating pointer first, and a copy of
  * that at 0, where Linux looks before anywhere else. 0 or -EFAULT when memory is too
  * small. */

@@ -12,8 +12,8 @@
 #include <linux/virtio_ring.h>
 
 #include "tests/unit/fakes/fake_driver.h"
+#include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
-#include "virtio/devices.h"
 
 enum {
 	FB_SECTORS = 256,

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
+#include "virtio/net/net.h"
 #include "vmm/machine/internal.h"
 
 static void on_end(void *self, const char *how)

@@ -11,7 +11,7 @@
 #include <linux/virtio_ring.h>
 
 #include "tests/unit/fakes/fake_driver.h"
-#include "virtio/devices.h"
+#include "virtio/net/net.h"
 
 enum { NIC_RX, NIC_TX, NIC_RING_SIZE = 64, NIC_HEADER = 12, NIC_ETH = 14 };
 

@@ -10,7 +10,7 @@
 #include <linux/virtio_vsock.h>
 
 #include "tests/unit/fakes/fake_driver.h"
-#include "virtio/devices.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/base/unix_socket.h"
 
 enum {

@@ -17,7 +17,6 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/fake_machine.h"
-#include "virtio/devices.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/internal.h"
 

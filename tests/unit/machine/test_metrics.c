@@ -15,7 +15,9 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/fake_metrics.h"
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
+#include "virtio/net/net.h"
+#include "virtio/vsock/vsock.h"
 #include "vmm/base/log.h"
 #include "vmm/legacy/boot_timer.h"
 #include "vmm/legacy/i8042.h"
@@ -326,7 +328,7 @@ Test(metrics, sums_devices_but_not_the_extremes_of_their_times)
  * long as can be. */
 Test(metrics, has_room_for_the_largest_numbers_of_the_most_devices)
 {
-	enum { N = METRICS_DEVICES_MAX, ID = VDEV_ID_MAX };
+	enum { N = VIRTIO_DEVICES_MAX, ID = VDEV_ID_MAX };
 	static char id[N][ID + 1];
 	static struct blk_stats blk;
 	static struct net_stats net;

@@ -15,7 +15,7 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/fake_metrics.h"
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
 #include "vmm/legacy/i8042.h"
 #include "vmm/metrics/metrics.h"
 

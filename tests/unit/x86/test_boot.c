@@ -522,7 +522,7 @@ Test(boot, the_platform_tables_are_there_for_1_to_32_vcpus)
 	struct boot_plan plan = elf_plan(MIB);
 	char mp[4], rsdp[8];
 
-	for (plan.n_vcpus = 1; plan.n_vcpus <= X86_VCPUS_MAX; plan.n_vcpus++) {
+	for (plan.n_vcpus = 1; plan.n_vcpus <= VCPUS_MAX; plan.n_vcpus++) {
 		loads(&plan, 128 * MIB);
 		cr_assert_eq(guest_read(mem, X86_MPTABLE_GPA, mp, sizeof(mp)), 0);
 		cr_assert_arr_eq(mp, "_MP_", 4);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_driver.h"
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
 #include "vmm/base/log.h"
 
 enum { SECTORS = 64, STATUS_UNSET = 0xee };

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_driver.h"
-#include "virtio/devices.h"
+#include "virtio/blk/blk.h"
 
 #define FEATURE(f) ((uint64_t)1 << (f))
 

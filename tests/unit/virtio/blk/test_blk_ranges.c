@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "tests/unit/fakes/fake_driver.h"
+#include "virtio/blk/blk.h"
 #include "virtio/blk/disk.h"
-#include "virtio/devices.h"
 #include "vmm/base/log.h"
 
 #define FEATURE(f) ((uint64_t)1 << (f))

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vsock: the socket device, as the machine sees it. The caller owns a new device until
+ * a transport takes it over.
+ */
+#ifndef HUSK_VSOCK_H
+#define HUSK_VSOCK_H
+
+#include "virtio/virtio.h"
+
+struct loop;
+
+enum {
+	GUEST_CID_MIN = 3, /* virtio 1.2, 5.10.4 */
+};
+
+/* A socket device (virtio 1.2, 5.10) whose guest has guest_cid, with the host's side on
+ * Unix sockets (contract, 5). It listens at uds_path from now on, which must not exist
+ * and is 1 to UNIX_PATH_MAX bytes long; nobody is accepted before the driver is ready.
+ * A port whose path, "<uds_path>_<port>", is longer than an address can be is refused
+ * to the guest like one at which nobody listens. Destroying the device removes its
+ * file, see unix_file_remove. Borrows loop, which must outlive it; uds_path for the
+ * call. -errno with text. */
+MUST_CHECK int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
+	struct vdev **out, struct err *e);
+
+/* For a snapshot, while paused and before it is saved: all connections end, which the
+ * guest learns by an event, and the guest gets nothing before it has seen that. */
+void vsock_reset_transport(struct vdev *v);
+
+/* What a socket device counted since its creation, in the names of the metrics file; rx
+ * is towards the guest. */
+struct vsock_stats {
+	uint64_t activate_fails, cfg_fails;
+	/* guest faults by queue */
+	uint64_t rx_queue_event_fails, tx_queue_event_fails, ev_queue_event_fails;
+	uint64_t muxer_event_fails; /* clients that could not be accepted */
+	uint64_t conn_event_fails;
+	uint64_t rx_queue_event_count, tx_queue_event_count; /* kicks served */
+	uint64_t rx_bytes_count, tx_bytes_count; /* payload */
+	uint64_t rx_packets_count, tx_packets_count;
+	uint64_t conns_added, conns_killed, conns_removed;
+	uint64_t killq_resync; /* times that the guest had to wait for its RSTs */
+	uint64_t tx_flush_fails, tx_write_fails, rx_read_fails; /* of host sockets */
+};
+
+/* Borrowed; v is a socket device. */
+const struct vsock_stats *vsock_stats(const struct vdev *v);
+
+#endif
