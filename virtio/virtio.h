@@ -12,6 +12,7 @@
 
 #include "virtio/queue.h"
 #include "vmm/base/base.h"
+#include "vmm/base/counter.h"
 #include "vmm/base/err.h"
 #include "vmm/codec/stream.h"
 
@@ -48,6 +49,10 @@ struct vdev_ops {
 	 * stream_check. May call vdev_config_changed when what it loads no longer fits
 	 * the host. */
 	int (*snap)(struct vdev *v, struct stream *s);
+	/* What it counted since its creation, borrowed: a struct as `counters` says.
+	 * Bumped with the device lock held; read without. */
+	void *(*stats)(struct vdev *v);
+	const struct counter_group *counters;
 	/* Frees a device, half-built ones too. */
 	void (*destroy)(struct vdev *v);
 };

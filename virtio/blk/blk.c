@@ -184,6 +184,11 @@ static void blk_destroy(struct vdev *v)
 	free(b);
 }
 
+static void *blk_counted(struct vdev *v)
+{
+	return &blk_of(v)->stats;
+}
+
 static const struct vdev_ops blk_ops = {
 	.name = "blk",
 	.id = VIRTIO_ID_BLOCK,
@@ -192,6 +197,8 @@ static const struct vdev_ops blk_ops = {
 	.kick = blk_kick,
 	.drain = blk_drain,
 	.snap = blk_snap,
+	.stats = blk_counted,
+	.counters = &blk_counters,
 	.destroy = blk_destroy,
 };
 

@@ -9,7 +9,7 @@
 #include "virtio/blk/disk.h"
 #include "virtio/limiter/limiter.h"
 #include "virtio/virtio.h"
-#include "vmm/base/latency.h"
+#include "vmm/base/counter.h"
 
 /* A block device (virtio 1.2, 5.2) named id over an open disk. Takes the disk over,
  * also on failure. flush: offer VIRTIO_BLK_F_FLUSH. limits: copied. Borrows loop. */
@@ -52,6 +52,9 @@ struct blk_stats {
 	uint64_t remaining_reqs_count; /* left in the ring when it was left */
 	struct latency read_agg, write_agg; /* from request to answer */
 };
+
+/* That struct, as the metrics show it. */
+extern const struct counter_group blk_counters;
 
 /* Borrowed; v is a block device. */
 struct blk_stats *blk_stats(struct vdev *v);

@@ -255,6 +255,11 @@ static void net_destroy(struct vdev *v)
 	free(n);
 }
 
+static void *net_counted(struct vdev *v)
+{
+	return &net_of(v)->stats;
+}
+
 static const struct vdev_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
@@ -264,6 +269,8 @@ static const struct vdev_ops net_ops = {
 	.kick = net_kick,
 	.drain = net_drain,
 	.snap = net_snap,
+	.stats = net_counted,
+	.counters = &net_counters,
 	.destroy = net_destroy,
 };
 

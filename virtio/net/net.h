@@ -9,7 +9,7 @@
 #include "virtio/limiter/limiter.h"
 #include "virtio/net/tap.h"
 #include "virtio/virtio.h"
-#include "vmm/base/latency.h"
+#include "vmm/base/counter.h"
 
 /* What a device counted since its creation, in the names of the metrics
  * (contract, 9.2).
@@ -28,6 +28,9 @@ struct net_stats {
 	uint64_t tx_queue_event_count, tx_rate_limiter_event_count;
 	uint64_t tx_rate_limiter_throttled;
 };
+
+/* That struct, as the metrics show it. */
+extern const struct counter_group net_counters;
 
 enum { NET_MAC_BYTES = 6, NET_MTU_MIN = 68 };
 

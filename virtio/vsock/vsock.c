@@ -298,6 +298,11 @@ static void vsock_destroy(struct vdev *v)
 	free(s);
 }
 
+static void *vsock_counted(struct vdev *v)
+{
+	return &vsock_of(v)->stats;
+}
+
 static const struct vdev_ops vsock_ops = {
 	.name = "vsock",
 	.id = VIRTIO_ID_VSOCK,
@@ -307,6 +312,8 @@ static const struct vdev_ops vsock_ops = {
 	.drain = vsock_drain,
 	.leave = vsock_leave,
 	.snap = vsock_snap,
+	.stats = vsock_counted,
+	.counters = &vsock_counters,
 	.destroy = vsock_destroy,
 };
 

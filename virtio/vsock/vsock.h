@@ -7,6 +7,7 @@
 #define HUSK_VSOCK_H
 
 #include "virtio/virtio.h"
+#include "vmm/base/counter.h"
 
 struct loop;
 
@@ -43,6 +44,9 @@ struct vsock_stats {
 	uint64_t killq_resync; /* times that the guest had to wait for its RSTs */
 	uint64_t tx_flush_fails, tx_write_fails, rx_read_fails; /* of host sockets */
 };
+
+/* That struct, as the metrics show it. */
+extern const struct counter_group vsock_counters;
 
 /* Borrowed; v is a socket device. */
 const struct vsock_stats *vsock_stats(const struct vdev *v);

@@ -4,7 +4,6 @@
  * view also runs in the handler of a fatal signal, and so only follows pointers.
  */
 #include <errno.h>
-#include <linux/virtio_ids.h>
 #include <sys/timerfd.h>
 
 #include "virtio/blk/blk.h"
@@ -18,8 +17,14 @@ enum { METRICS_EVERY_S = 60 };
 struct machine_view {
 	struct metrics_view v;
 	struct vcpu_counts *vcpus[VCPUS_MAX];
-	struct metrics_drive drives[VIRTIO_DEVICES_MAX];
-	struct metrics_nic nics[VIRTIO_DEVICES_MAX];
+	struct metrics_device devices[VIRTIO_DEVICES_MAX];
+};
+
+static const struct counter_group *const groups[] = {
+	&blk_counters,
+	&net_counters,
+	&vsock_counters,
+	NULL,
 };
 
 static void view_devices(struct machine *m, struct machine_view *out)
@@ -30,16 +35,15 @@ static void view_devices(struct machine *m, struct machine_view *out)
 	for (unsigned i = 0; i < d->n_virtio; i++) {
 		struct vdev *v = mmio_vdev(d->virtio[i]);
 
-		if (v->ops->id == VIRTIO_ID_BLOCK)
-			out->drives[out->v.n_drives++] =
-				(struct metrics_drive){ v->id, blk_stats(v) };
-		else if (v->ops->id == VIRTIO_ID_NET)
-			out->nics[out->v.n_nics++] =
-				(struct metrics_nic){ v->id, net_stats(v) };
+		out->devices[i] = (struct metrics_device){
+			v->ops->counters,
+			v->id,
+			v->ops->stats(v),
+		};
 	}
-	out->v.vsock = m->vsock_dev ? vsock_stats(m->vsock_dev) : NULL;
-	out->v.drives = out->drives;
-	out->v.nics = out->nics;
+	out->v.n_devices = d->n_virtio;
+	out->v.devices = out->devices;
+	out->v.groups = groups;
 	out->v.i8042 = &d->i8042.counts;
 	out->v.serial = d->serial ? serial_counts(d->serial) : NULL;
 	out->v.interrupts = irqs.triggers;

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metrics_parts: what a line of metrics is made of, shared by metrics.c (the stream),
- * metrics_text.c (values and text) and metrics_table.c (names). Not for other files.
+ * What a line of metrics is made of, shared by stream.c (the file), text.c (values and
+ * text) and table.c (names).
  */
 #ifndef HUSK_METRICS_INTERNAL_H
 #define HUSK_METRICS_INTERNAL_H
 
-#include "virtio/blk/blk.h"
-#include "virtio/net/net.h"
-#include "virtio/vsock/vsock.h"
-#include "vmm/base/latency.h"
+#include "vmm/base/counter.h"
 #include "vmm/base/phases.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/legacy/i8042.h"
@@ -23,7 +20,6 @@ struct metrics_values {
 	struct process_counts process;
 	struct vcpu_counts vcpu; /* of all vCPUs */
 	uint64_t phase_us[PHASE_COUNT];
-	struct vsock_stats vsock;
 	struct i8042_counts i8042;
 	struct serial_counts uart;
 	struct {
@@ -37,29 +33,19 @@ struct metrics_values {
 		uint64_t missed_log_count, rate_limited_log_count;
 	} logger;
 	struct latency none; /* what devices that husk does not have counted */
-	unsigned n_drives, n_nics;
-	const char *drive_id[VIRTIO_DEVICES_MAX], *nic_id[VIRTIO_DEVICES_MAX];
-	struct blk_stats drive[VIRTIO_DEVICES_MAX];
-	struct net_stats nic[VIRTIO_DEVICES_MAX];
+	unsigned n_devices;
+	/* As many as there are devices. */
+	struct metrics_device_values {
+		const struct counter_group *group;
+		const char *id;
+		uint64_t counters[COUNTERS_MAX / sizeof(uint64_t)];
+	} device[VIRTIO_DEVICES_MAX];
 };
 
-enum metric_kind {
-	METRIC_COUNTER,
-	METRIC_GAUGE,
-	METRIC_LATENCY, /* a struct latency */
-};
-
-/* Whose struct an offset is into. */
-enum metric_of {
-	METRIC_OF_ALL, /* struct metrics_values */
-	METRIC_OF_DRIVE, /* struct blk_stats: a group for each and one for the sum */
-	METRIC_OF_NIC, /* struct net_stats: likewise */
-};
-
+/* A counter in struct metrics_values. */
 struct metric {
-	const char *group, *name; /* the rows of a group follow each other */
-	uint16_t offset;
-	uint8_t kind, of;
+	const char *group; /* the rows of a group follow each other */
+	struct counter counter;
 	bool is_own; /* husk's: Firecracker has none of this name */
 };
 
@@ -70,9 +56,10 @@ const struct metric *metrics_table(size_t *n);
 void metrics_gather(const struct metrics_view *v, struct metrics_values *out);
 
 /* The text of a line, as metrics_render. last: what counters are counted from, or NULL.
- * own: with the rows that are husk's own. Safe in a signal handler. */
+ * own: with the rows that are husk's own. groups: of all kinds of devices, ended by
+ * NULL, also of those that there are none of; or NULL. Safe in a signal handler. */
 size_t metrics_put_text(const struct metrics_values *now,
-	const struct metrics_values *last, const char *extra, bool own, char *buf,
-	size_t room);
+	const struct metrics_values *last, const struct counter_group *const *groups,
+	const char *extra, bool own, char *buf, size_t room);
 
 #endif

@@ -12,14 +12,12 @@
 #include "vmm/base/err.h"
 #include "vmm/core/limits.h"
 
-struct blk_stats;
+struct counter_group;
 struct i8042_counts;
-struct net_stats;
 struct phases;
 struct process_counts;
 struct serial_counts;
 struct vcpu_counts;
-struct vsock_stats;
 
 /* What the API counts, on the loop's thread. Groups and members are the keys of the
  * contract (9.2); _fails are bodies that could not be read. */
@@ -67,14 +65,10 @@ struct api_counts {
 	} latencies_us;
 };
 
-struct metrics_drive {
+struct metrics_device {
+	const struct counter_group *group;
 	const char *id;
-	struct blk_stats *stats;
-};
-
-struct metrics_nic {
-	const char *id;
-	struct net_stats *stats;
+	void *counters; /* group->bytes of them */
 };
 
 /* What one line of metrics is made from, all borrowed. What is NULL is not there, and
@@ -85,11 +79,10 @@ struct metrics_view {
 	const struct process_counts *process;
 	struct vcpu_counts *const *vcpus;
 	unsigned n_vcpus;
-	const struct metrics_drive *drives;
-	unsigned n_drives; /* at most VIRTIO_DEVICES_MAX */
-	const struct metrics_nic *nics;
-	unsigned n_nics; /* at most VIRTIO_DEVICES_MAX */
-	const struct vsock_stats *vsock;
+	/* Of all kinds of devices, ended by NULL; NULL: none. */
+	const struct counter_group *const *groups;
+	const struct metrics_device *devices;
+	unsigned n_devices; /* at most VIRTIO_DEVICES_MAX */
 	const struct i8042_counts *i8042;
 	const struct serial_counts *serial;
 	uint64_t interrupts, config_interrupts; /* of all virtio devices */

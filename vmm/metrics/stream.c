@@ -92,10 +92,11 @@ static void gather(const struct metrics *m, const struct metrics_view *v,
 }
 
 /* A whole line into text; its length. */
-static size_t put_line(
-	const struct metrics *m, const struct metrics_values *values, char *text)
+static size_t put_line(const struct metrics *m, const struct metrics_view *v,
+	const struct metrics_values *values, char *text)
 {
-	size_t n = metrics_put_text(values, &m->last, m->extra, m->own, text, m->room);
+	size_t n = metrics_put_text(
+		values, &m->last, v->groups, m->extra, m->own, text, m->room);
 
 	assert(n > 0); /* metrics_room says so */
 	text[n] = '\n'; /* for the NUL */
@@ -118,18 +119,26 @@ static int push(struct metrics *m)
 	return 0;
 }
 
+static void restart_device(const struct metrics_device *d)
+{
+	char *counters = d->counters;
+
+	for (unsigned i = 0; i < d->group->n; i++) {
+		const struct counter *c = &d->group->counter[i];
+
+		if (c->type == COUNTER_LATENCY)
+			latency_restart((void *)(counters + c->offset));
+	}
+}
+
 /* New extremes for every struct latency. */
 static void restart_latencies(const struct metrics_view *v)
 {
 	for (unsigned i = 0; i < v->n_vcpus; i++)
 		for (unsigned x = 0; x < EXIT_SERVED; x++)
 			latency_restart(&v->vcpus[i]->served[x]);
-	for (unsigned i = 0; i < v->n_drives; i++) {
-		latency_restart(&v->drives[i].stats->read_agg);
-		latency_restart(&v->drives[i].stats->write_agg);
-	}
-	for (unsigned i = 0; i < v->n_nics; i++)
-		latency_restart(&v->nics[i].stats->tap_write_agg);
+	for (unsigned i = 0; i < v->n_devices; i++)
+		restart_device(&v->devices[i]);
 }
 
 /* Writes the rest of the line before, if there is one. */
@@ -170,7 +179,7 @@ int metrics_write(struct metrics *m, const struct metrics_view *v)
 
 	if (r == 0) {
 		gather(m, v, &m->now);
-		r = start_line(m, v, put_line(m, &m->now, m->text));
+		r = start_line(m, v, put_line(m, v, &m->now, m->text));
 	}
 	if (r < 0)
 		m->missed++;
@@ -191,8 +200,8 @@ size_t metrics_render(const struct metrics *m, const struct metrics_view *v,
 
 	assert(m || totals);
 	gather(m, v, &now);
-	return metrics_put_text(&now, totals ? NULL : &m->last, m ? m->extra : NULL,
-		totals || m->own, buf, room);
+	return metrics_put_text(&now, totals ? NULL : &m->last, v->groups,
+		m ? m->extra : NULL, totals || m->own, buf, room);
 }
 
 void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v)
@@ -204,6 +213,6 @@ void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v)
 	if (push(m) < 0)
 		return; /* half a line is the end */
 	gather(m, v, &m->fatal_values);
-	n = put_line(m, &m->fatal_values, m->fatal_text);
+	n = put_line(m, v, &m->fatal_values, m->fatal_text);
 	(void)!write(m->fd, m->fatal_text, n); /* there is nobody left to tell */
 }

@@ -1,49 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * metrics_table: the names of the metrics, as the contract has them (9.2), in the order
- * in which a line shows them. What is OWN is husk's, and not in lines unless asked for.
+ * in which a line shows them; those of devices come after, from the tables of their
+ * rooms. What is OWN is husk's, and not in lines unless asked for.
  */
 #include "vmm/metrics/internal.h"
 
 /* clang-format off */
 #define AT(path) offsetof(struct metrics_values, path)
-#define ROW(group, path, name, kind) { #group, #name, AT(path.name), kind, METRIC_OF_ALL, false }
-#define OWN(group, name, path, kind) { #group, #name, AT(path), kind, METRIC_OF_ALL, true }
-#define COUNTER(group, name) ROW(group, group, name, METRIC_COUNTER)
+#define ROW(group, path, name, kind) { #group, { #name, AT(path.name), kind }, false }
+#define OWN(group, name, path, kind) { #group, { #name, AT(path), kind }, true }
+#define COUNTER(group, name) ROW(group, group, name, COUNTER_SUM)
 
-#define SERVER(name) ROW(api_server, api.api_server, name, METRIC_GAUGE)
-#define LATENCY(name) ROW(latencies_us, api.latencies_us, name, METRIC_GAUGE)
-#define GET(name) ROW(get_api_requests, api.get_api_requests, name##_count, METRIC_COUNTER)
+#define SERVER(name) ROW(api_server, api.api_server, name, COUNTER_GAUGE)
+#define LATENCY(name) ROW(latencies_us, api.latencies_us, name, COUNTER_GAUGE)
+#define GET(name) ROW(get_api_requests, api.get_api_requests, name##_count, COUNTER_SUM)
 #define PUT(name) \
-	ROW(put_api_requests, api.put_api_requests, name##_count, METRIC_COUNTER), \
-	ROW(put_api_requests, api.put_api_requests, name##_fails, METRIC_COUNTER)
+	ROW(put_api_requests, api.put_api_requests, name##_count, COUNTER_SUM), \
+	ROW(put_api_requests, api.put_api_requests, name##_fails, COUNTER_SUM)
 #define PATCH(name) \
-	ROW(patch_api_requests, api.patch_api_requests, name##_count, METRIC_COUNTER), \
-	ROW(patch_api_requests, api.patch_api_requests, name##_fails, METRIC_COUNTER)
-#define SIGNAL(name) ROW(signals, process.signals, name, METRIC_GAUGE)
-#define PHASE(name, at) OWN(phases, name##_us, phase_us[at], METRIC_GAUGE)
-#define EXIT(name, x) { "vcpu", #name, AT(vcpu.exits[x]), METRIC_COUNTER, METRIC_OF_ALL, false }
-#define OWN_EXIT(name, x) OWN(vcpu, name, vcpu.exits[x], METRIC_COUNTER)
-#define SERVED(name, x) { "vcpu", #name "_agg", AT(vcpu.served[x]), METRIC_LATENCY, METRIC_OF_ALL, false }
-#define OF_DRIVE(name, kind) \
-	{ "block", #name, offsetof(struct blk_stats, name), kind, METRIC_OF_DRIVE, false }
-#define BLOCK(name) OF_DRIVE(name, METRIC_COUNTER)
-#define BLOCK_AGG(name) OF_DRIVE(name, METRIC_LATENCY)
-#define OF_NIC(name, kind) { "net", #name, offsetof(struct net_stats, name), kind, METRIC_OF_NIC, false }
-#define NET(name) OF_NIC(name, METRIC_COUNTER)
-#define NET_AGG(name) OF_NIC(name, METRIC_LATENCY)
-#define VSOCK(name) COUNTER(vsock, name)
+	ROW(patch_api_requests, api.patch_api_requests, name##_count, COUNTER_SUM), \
+	ROW(patch_api_requests, api.patch_api_requests, name##_fails, COUNTER_SUM)
+#define SIGNAL(name) ROW(signals, process.signals, name, COUNTER_GAUGE)
+#define PHASE(name, at) OWN(phases, name##_us, phase_us[at], COUNTER_GAUGE)
+#define EXIT(name, x) { "vcpu", { #name, AT(vcpu.exits[x]), COUNTER_SUM }, false }
+#define OWN_EXIT(name, x) OWN(vcpu, name, vcpu.exits[x], COUNTER_SUM)
+#define SERVED(name, x) { "vcpu", { #name "_agg", AT(vcpu.served[x]), COUNTER_LATENCY }, false }
 #define UART(name) COUNTER(uart, name)
 /* What husk does not have: readers expect the groups all the same. */
-#define NONE(group, name) { #group, #name, AT(none.sum_us), METRIC_COUNTER, METRIC_OF_ALL, false }
+#define NONE(group, name) { #group, { #name, AT(none.sum_us), COUNTER_SUM }, false }
 #define BALLOON(name) NONE(balloon, name)
 #define ENTROPY(name) NONE(entropy, name)
 #define PMEM(name) NONE(pmem, name)
 #define MMDS(name) NONE(mmds, name)
 #define MEMORY(name) NONE(memory_hotplug, name)
-#define MEMORY_AGG(name) { "memory_hotplug", #name, AT(none), METRIC_LATENCY, METRIC_OF_ALL, false }
+#define MEMORY_AGG(name) { "memory_hotplug", { #name, AT(none), COUNTER_LATENCY }, false }
 
-_Static_assert(sizeof(struct metrics_values) <= UINT16_MAX, "struct metric.offset");
+_Static_assert(sizeof(struct metrics_values) <= UINT16_MAX, "struct counter.offset");
 
 static const struct metric table[] = {
 	SERVER(process_startup_time_us), SERVER(process_startup_time_cpu_us),
@@ -54,15 +47,7 @@ static const struct metric table[] = {
 	BALLOON(free_page_report_fails), BALLOON(free_page_hint_count),
 	BALLOON(free_page_hint_freed), BALLOON(free_page_hint_fails),
 
-	BLOCK(activate_fails), BLOCK(cfg_fails), BLOCK(no_avail_buffer), BLOCK(event_fails),
-	BLOCK(execute_fails), BLOCK(invalid_reqs_count), BLOCK(flush_count),
-	BLOCK(queue_event_count), BLOCK(rate_limiter_event_count), BLOCK(update_count),
-	BLOCK(update_fails), BLOCK(read_bytes), BLOCK(write_bytes), BLOCK(read_count),
-	BLOCK(write_count), BLOCK_AGG(read_agg), BLOCK_AGG(write_agg),
-	BLOCK(rate_limiter_throttled_events), BLOCK(io_engine_throttled_events),
-	BLOCK(remaining_reqs_count),
-
-	ROW(deprecated_api, api.deprecated_api, deprecated_http_api_calls, METRIC_COUNTER),
+	ROW(deprecated_api, api.deprecated_api, deprecated_http_api_calls, COUNTER_SUM),
 
 	GET(instance_info), GET(machine_cfg), GET(mmds), GET(vmm_version), GET(hotplug_memory),
 
@@ -83,16 +68,6 @@ static const struct metric table[] = {
 	MMDS(tx_count), MMDS(tx_errors), MMDS(tx_frames), MMDS(connections_created),
 	MMDS(connections_destroyed),
 
-	NET(activate_fails), NET(cfg_fails), NET(no_rx_avail_buffer), NET(no_tx_avail_buffer),
-	NET(event_fails), NET(rx_queue_event_count), NET(rx_event_rate_limiter_count),
-	NET(rx_rate_limiter_throttled), NET(rx_tap_event_count), NET(rx_bytes_count),
-	NET(rx_packets_count), NET(rx_fails), NET(rx_count), NET(tap_read_fails),
-	NET(tap_write_fails), NET_AGG(tap_write_agg), NET(tx_bytes_count),
-	NET(tx_malformed_frames), NET(tx_fails), NET(tx_count), NET(tx_packets_count),
-	NET(tx_queue_event_count), NET(tx_rate_limiter_event_count),
-	NET(tx_rate_limiter_throttled), NET(tx_spoofed_mac_count),
-	NET(tx_remaining_reqs_count),
-
 	PATCH(drive), PATCH(network), PATCH(machine_cfg), PATCH(mmds), PATCH(hotplug_memory),
 	PATCH(pmem),
 
@@ -100,7 +75,7 @@ static const struct metric table[] = {
 	PUT(cpu_cfg), PUT(metrics), PUT(network), PUT(mmds), PUT(vsock), PUT(pmem),
 	PUT(serial), PUT(hotplug_memory),
 
-	ROW(seccomp, process.seccomp, num_faults, METRIC_GAUGE),
+	ROW(seccomp, process.seccomp, num_faults, COUNTER_GAUGE),
 
 	EXIT(exit_io_in, EXIT_IO_IN), EXIT(exit_io_out, EXIT_IO_OUT),
 	EXIT(exit_mmio_read, EXIT_MMIO_READ), EXIT(exit_mmio_write, EXIT_MMIO_WRITE),
@@ -110,22 +85,14 @@ static const struct metric table[] = {
 	SERVED(exit_io_in, EXIT_IO_IN), SERVED(exit_io_out, EXIT_IO_OUT),
 	SERVED(exit_mmio_read, EXIT_MMIO_READ), SERVED(exit_mmio_write, EXIT_MMIO_WRITE),
 
-	ROW(vmm, process.vmm, panic_count, METRIC_GAUGE),
+	ROW(vmm, process.vmm, panic_count, COUNTER_GAUGE),
 
 	UART(error_count), UART(flush_count), UART(missed_read_count),
 	UART(missed_write_count), UART(read_count), UART(write_count),
-	UART(rate_limiter_dropped_bytes), OWN(uart, dropped_bytes, uart.dropped_bytes, METRIC_COUNTER),
+	UART(rate_limiter_dropped_bytes), OWN(uart, dropped_bytes, uart.dropped_bytes, COUNTER_SUM),
 
 	SIGNAL(sigbus), SIGNAL(sigsegv), SIGNAL(sigxfsz), SIGNAL(sigxcpu),
-	ROW(signals, process.signals, sigpipe, METRIC_COUNTER), SIGNAL(sighup), SIGNAL(sigill),
-
-	VSOCK(activate_fails), VSOCK(cfg_fails), VSOCK(rx_queue_event_fails),
-	VSOCK(tx_queue_event_fails), VSOCK(ev_queue_event_fails), VSOCK(muxer_event_fails),
-	VSOCK(conn_event_fails), VSOCK(rx_queue_event_count), VSOCK(tx_queue_event_count),
-	VSOCK(rx_bytes_count), VSOCK(tx_bytes_count), VSOCK(rx_packets_count),
-	VSOCK(tx_packets_count), VSOCK(conns_added), VSOCK(conns_killed),
-	VSOCK(conns_removed), VSOCK(killq_resync), VSOCK(tx_flush_fails),
-	VSOCK(tx_write_fails), VSOCK(rx_read_fails),
+	ROW(signals, process.signals, sigpipe, COUNTER_SUM), SIGNAL(sighup), SIGNAL(sigill),
 
 	ENTROPY(activate_fails), ENTROPY(entropy_event_fails), ENTROPY(entropy_event_count),
 	ENTROPY(entropy_bytes), ENTROPY(host_rng_fails),
@@ -150,7 +117,7 @@ static const struct metric table[] = {
 	PHASE(vcpu_ready, PHASE_VCPU_READY), PHASE(first_run, PHASE_FIRST_RUN),
 	PHASE(guest_init, PHASE_GUEST_INIT),
 
-	OWN(virtio, guest_faults, virtio.guest_faults, METRIC_COUNTER),
+	OWN(virtio, guest_faults, virtio.guest_faults, COUNTER_SUM),
 };
 /* clang-format on */
 

@@ -50,18 +50,15 @@ static void add_vcpu(struct vcpu_counts *sum, const struct vcpu_counts *one)
 
 static void gather_devices(const struct metrics_view *v, struct metrics_values *out)
 {
-	assert(v->n_drives <= VIRTIO_DEVICES_MAX && v->n_nics <= VIRTIO_DEVICES_MAX);
-	for (unsigned i = 0; i < v->n_drives; i++) {
-		out->drive_id[i] = v->drives[i].id;
-		copy(&out->drive[i], v->drives[i].stats, sizeof(out->drive[i]));
+	assert(v->n_devices <= VIRTIO_DEVICES_MAX);
+	for (unsigned i = 0; i < v->n_devices; i++) {
+		const struct metrics_device *d = &v->devices[i];
+
+		out->device[i].group = d->group;
+		out->device[i].id = d->id;
+		copy(out->device[i].counters, d->counters, d->group->bytes);
 	}
-	out->n_drives = v->n_drives;
-	for (unsigned i = 0; i < v->n_nics; i++) {
-		out->nic_id[i] = v->nics[i].id;
-		copy(&out->nic[i], v->nics[i].stats, sizeof(out->nic[i]));
-	}
-	out->n_nics = v->n_nics;
-	copy(&out->vsock, v->vsock, sizeof(out->vsock));
+	out->n_devices = v->n_devices;
 	copy(&out->i8042, v->i8042, sizeof(out->i8042));
 	copy(&out->uart, v->serial, sizeof(out->uart));
 	out->interrupts.triggers = v->interrupts;
@@ -72,7 +69,7 @@ static void gather_devices(const struct metrics_view *v, struct metrics_values *
 void metrics_gather(const struct metrics_view *v, struct metrics_values *out)
 {
 	/* the devices' parts are as long as there are devices */
-	memset(out, 0, offsetof(struct metrics_values, drive));
+	memset(out, 0, offsetof(struct metrics_values, device));
 	copy(&out->api, v->api, sizeof(out->api));
 	copy(&out->process, v->process, sizeof(out->process));
 	for (unsigned i = 0; i < v->n_vcpus; i++)
@@ -125,24 +122,29 @@ static void put_number(struct text *t, uint64_t n)
 	put_bytes(t, digits + at, sizeof(digits) - at);
 }
 
-/* What a group is made from: n structs of one kind, one after the other, now and, with
- * last != NULL, at the last line. */
+/* What a group is made from: n structs of one kind, now and, where last is not NULL, at
+ * the last line. */
 struct source {
-	const char *now, *last;
-	size_t stride;
+	const void *now[VIRTIO_DEVICES_MAX], *last[VIRTIO_DEVICES_MAX];
 	unsigned n;
 	bool is_sum; /* of devices: extremes of times are not summed (contract, 9.2) */
 };
 
-static uint64_t value(const struct source *s, size_t offset, enum metric_kind kind)
+static void add_source(struct source *s, const void *now, const void *last)
+{
+	s->now[s->n] = now;
+	s->last[s->n++] = last;
+}
+
+static uint64_t value(const struct source *s, size_t offset, enum counter_type type)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < s->n; i++) {
-		uint64_t now = load(s->now + i * s->stride, offset), last = 0;
+		uint64_t now = load(s->now[i], offset), last = 0;
 
-		if (s->last && kind != METRIC_GAUGE)
-			last = load(s->last + i * s->stride, offset);
+		if (s->last[i] && type != COUNTER_GAUGE)
+			last = load(s->last[i], offset);
 		/* smaller than it was: a new device, which counts from 0 */
 		sum += now >= last ? now - last : now;
 	}
@@ -154,22 +156,30 @@ static void put_latency(struct text *t, const struct source *s, size_t offset)
 	uint64_t low = 0, max_us = 0;
 
 	if (!s->is_sum) {
-		low = load(s->now, offset + offsetof(struct latency, low));
-		max_us = load(s->now, offset + offsetof(struct latency, max_us));
+		low = load(s->now[0], offset + offsetof(struct latency, low));
+		max_us = load(s->now[0], offset + offsetof(struct latency, max_us));
 	}
 	put(t, "{\"min_us\":");
 	put_number(t, low > 0 ? low - 1 : 0);
 	put(t, ",\"max_us\":");
 	put_number(t, max_us);
 	put(t, ",\"sum_us\":");
-	put_number(
-		t, value(s, offset + offsetof(struct latency, sum_us), METRIC_COUNTER));
+	put_number(t, value(s, offset + offsetof(struct latency, sum_us), COUNTER_SUM));
 	put(t, "}");
 }
 
-/* A group of n rows, unless none of them is shown; id: of its device, or NULL. */
-static void put_group(struct text *t, const struct metric *rows, size_t n,
-	const char *id, const struct source *s)
+static void put_counter(struct text *t, const struct counter *c, const struct source *s)
+{
+	put_name(t, c->name, NULL);
+	if (c->type == COUNTER_LATENCY)
+		put_latency(t, s, c->offset);
+	else
+		put_number(t, value(s, c->offset, c->type));
+}
+
+/* A group of n rows, unless none of them is shown. */
+static void put_rows(
+	struct text *t, const struct metric *rows, size_t n, const struct source *s)
 {
 	bool is_empty = true;
 
@@ -178,70 +188,71 @@ static void put_group(struct text *t, const struct metric *rows, size_t n,
 			continue;
 		put(t, ",");
 		if (is_empty) {
-			put_name(t, rows[0].group, id);
+			put_name(t, rows[0].group, NULL);
 			put(t, "{");
 		}
 		is_empty = false;
-		put_name(t, rows[i].name, NULL);
-		if (rows[i].kind == METRIC_LATENCY)
-			put_latency(t, s, rows[i].offset);
-		else
-			put_number(t, value(s, rows[i].offset, rows[i].kind));
+		put_counter(t, &rows[i].counter, s);
 	}
 	if (!is_empty)
 		put(t, "}");
 }
 
-/* A group for each device that s is about, then one for their sum. */
-static void put_devices(struct text *t, const struct metric *rows, size_t n,
-	const char *const *ids, const struct source *s)
+/* The group of one device, or with id NULL that of all of its kind. */
+static void put_device(struct text *t, const struct counter_group *g, const char *id,
+	const struct source *s)
 {
-	struct source sum = *s;
-
-	for (unsigned i = 0; i < s->n; i++) {
-		struct source one = *s;
-
-		one.now += i * s->stride;
-		one.last = s->last ? s->last + i * s->stride : NULL;
-		one.n = 1;
-		put_group(t, rows, n, ids[i], &one);
+	put(t, ",");
+	put_name(t, g->name, id);
+	for (unsigned i = 0; i < g->n; i++) {
+		put(t, i == 0 ? "{" : ",");
+		put_counter(t, &g->counter[i], s);
 	}
-	sum.is_sum = true;
-	put_group(t, rows, n, NULL, &sum);
+	put(t, "}");
+}
+
+/* A group for each device of a kind that can have many, then one for their sum. */
+static void put_devices(struct text *t, const struct counter_group *g,
+	const struct metrics_values *now, const struct metrics_values *last)
+{
+	struct source all = { .is_sum = true };
+
+	for (unsigned i = 0; i < now->n_devices; i++) {
+		const struct metrics_device_values *d = &now->device[i];
+		bool was = last && i < last->n_devices && last->device[i].group == g;
+		const void *before = was ? last->device[i].counters : NULL;
+		struct source one = { .n = 0 };
+
+		if (d->group != g)
+			continue;
+		add_source(&one, d->counters, before);
+		add_source(&all, d->counters, before);
+		if (g->is_list)
+			put_device(t, g, d->id, &one);
+	}
+	put_device(t, g, NULL, &all);
 }
 
 static void put_groups(struct text *t, const struct metrics_values *now,
-	const struct metrics_values *last)
+	const struct metrics_values *last, const struct counter_group *const *groups)
 {
-	const struct source all = {
-		.now = (const char *)now, .last = (const char *)last, .n = 1
-	};
-	const struct source drives = { .now = (const char *)now->drive,
-		.last = last ? (const char *)last->drive : NULL,
-		.stride = sizeof(now->drive[0]),
-		.n = now->n_drives };
-	const struct source nics = { .now = (const char *)now->nic,
-		.last = last ? (const char *)last->nic : NULL,
-		.stride = sizeof(now->nic[0]),
-		.n = now->n_nics };
+	struct source all = { .n = 0 };
 	size_t n_rows, n;
 	const struct metric *rows = metrics_table(&n_rows);
 
+	add_source(&all, now, last);
 	for (; n_rows > 0; rows += n, n_rows -= n) {
 		for (n = 1; n < n_rows && strcmp(rows[n].group, rows[0].group) == 0;)
 			n++;
-		if (rows[0].of == METRIC_OF_DRIVE)
-			put_devices(t, rows, n, now->drive_id, &drives);
-		else if (rows[0].of == METRIC_OF_NIC)
-			put_devices(t, rows, n, now->nic_id, &nics);
-		else
-			put_group(t, rows, n, NULL, &all);
+		put_rows(t, rows, n, &all);
 	}
+	for (; groups && *groups; groups++)
+		put_devices(t, *groups, now, last);
 }
 
 size_t metrics_put_text(const struct metrics_values *now,
-	const struct metrics_values *last, const char *extra, bool own, char *buf,
-	size_t room)
+	const struct metrics_values *last, const struct counter_group *const *groups,
+	const char *extra, bool own, char *buf, size_t room)
 {
 	struct text t = { .to = buf, .room = room, .own = own };
 	struct timespec clock;
@@ -254,7 +265,7 @@ size_t metrics_put_text(const struct metrics_values *now,
 		put(&t, ",");
 		put(&t, extra);
 	}
-	put_groups(&t, now, last);
+	put_groups(&t, now, last, groups);
 	put_bytes(&t, "}", sizeof("}"));
 	return t.full ? 0 : t.n - 1;
 }

@@ -74,7 +74,9 @@ Test(metrics, names_every_phase_once)
 
 /* --- what a line says --- */
 
-static const struct metrics_view nothing;
+static const struct counter_group *const groups[] = { &blk_counters, &net_counters,
+	&vsock_counters, NULL };
+static const struct metrics_view nothing = { .groups = groups };
 
 /* The text of totals. */
 static const char *totals(const struct metrics_view *v)
@@ -190,10 +192,10 @@ Test(metrics, has_every_group_and_key_of_the_contract)
 {
 	struct blk_stats blk = { 0 };
 	struct net_stats net = { 0 };
-	struct metrics_drive drive = { "a", &blk };
-	struct metrics_nic nic = { "eth0", &net };
+	struct metrics_device devices[] = { { &blk_counters, "a", &blk },
+		{ &net_counters, "eth0", &net } };
 	struct metrics_view v = {
-		.drives = &drive, .n_drives = 1, .nics = &nic, .n_nics = 1
+		.groups = groups, .devices = devices, .n_devices = 2
 	};
 
 	(void)totals(&v);
@@ -242,9 +244,12 @@ Test(metrics, shows_each_number_under_its_own_name)
 	struct phases phases = {
 		.at_us = { [PHASE_PROCESS_START] = 100, [PHASE_FIRST_RUN] = 114 }
 	};
+	struct metrics_device device = { &vsock_counters, "vsock", &vsock };
 	struct metrics_view v = { .api = &api,
 		.process = &process,
-		.vsock = &vsock,
+		.groups = groups,
+		.devices = &device,
+		.n_devices = 1,
 		.i8042 = &i8042,
 		.serial = &serial,
 		.phases = &phases,
@@ -300,10 +305,11 @@ Test(metrics, sums_devices_but_not_the_extremes_of_their_times)
 {
 	struct blk_stats blk[2] = { { .read_bytes = 512 }, { .read_bytes = 1024 } };
 	struct net_stats net[2] = { { .tx_count = 1 }, { .tx_count = 2 } };
-	struct metrics_drive drives[] = { { "a", &blk[0] }, { "b", &blk[1] } };
-	struct metrics_nic nics[] = { { "x", &net[0] }, { "y", &net[1] } };
+	struct metrics_device devices[] = { { &blk_counters, "a", &blk[0] },
+		{ &net_counters, "x", &net[0] }, { &blk_counters, "b", &blk[1] },
+		{ &net_counters, "y", &net[1] } };
 	struct metrics_view v = {
-		.drives = drives, .n_drives = 2, .nics = nics, .n_nics = 2
+		.groups = groups, .devices = devices, .n_devices = 4
 	};
 
 	latency_add(&blk[0].read_agg, 10);
@@ -324,32 +330,27 @@ Test(metrics, sums_devices_but_not_the_extremes_of_their_times)
 	cr_expect_eq(metrics_get(text, "net.tap_write_agg.max_us"), 0);
 }
 
-/* Every place of an interrupt line a drive and a network device, and every number as
- * long as can be. */
+/* At every interrupt line a network device, which has the most counters, and every
+ * number as long as can be. */
 Test(metrics, has_room_for_the_largest_numbers_of_the_most_devices)
 {
 	enum { N = VIRTIO_DEVICES_MAX, ID = VDEV_ID_MAX };
 	static char id[N][ID + 1];
-	static struct blk_stats blk;
 	static struct net_stats net;
-	static struct metrics_drive drives[N];
-	static struct metrics_nic nics[N];
+	static struct metrics_device nics[N];
 	struct api_counts api;
 	struct metrics_view v = { .api = &api,
-		.drives = drives,
-		.n_drives = N,
-		.nics = nics,
-		.n_nics = N,
+		.groups = groups,
+		.devices = nics,
+		.n_devices = N,
 		.device_faults = UINT64_MAX };
 	char buf[1024];
 
 	memset(&api, 0xff, sizeof(api));
-	memset(&blk, 0xff, sizeof(blk));
 	memset(&net, 0xff, sizeof(net));
 	for (int i = 0; i < N; i++) {
 		memset(id[i], 'a' + i, ID);
-		drives[i] = (struct metrics_drive){ id[i], &blk };
-		nics[i] = (struct metrics_nic){ id[i], &net };
+		nics[i] = (struct metrics_device){ &net_counters, id[i], &net };
 	}
 	(void)totals(&v);
 	cr_expect_eq(metrics_get(text, "virtio.guest_faults"), UINT64_MAX);

@@ -27,10 +27,14 @@ static char text[1 << 20];
 static struct i8042_counts i8042;
 static struct api_counts api;
 static struct blk_stats blk[2];
-static const struct metrics_drive drives[] = { { "a", &blk[0] }, { "b", &blk[1] } };
-static const struct metrics_view view = {
-	.i8042 = &i8042, .api = &api, .drives = drives, .n_drives = 2
-};
+static const struct counter_group *const groups[] = { &blk_counters, NULL };
+static const struct metrics_device drives[] = { { &blk_counters, "a", &blk[0] },
+	{ &blk_counters, "b", &blk[1] } };
+static const struct metrics_view view = { .i8042 = &i8042,
+	.api = &api,
+	.groups = groups,
+	.devices = drives,
+	.n_devices = 2 };
 
 static void set_up(void)
 {
@@ -404,15 +408,15 @@ static void on_fault(int sig)
  * counts the lines that there are then. */
 static unsigned lines_of_a_child(int protection)
 {
-	struct metrics_drive drive = { "a", NULL };
-	struct metrics_view v = { .drives = &drive, .n_drives = 1 };
+	struct metrics_device drive = { &blk_counters, "a", NULL };
+	struct metrics_view v = { .groups = groups, .devices = &drive, .n_devices = 1 };
 	int status;
 	pid_t pid;
 
 	page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	cr_assert_neq(page, MAP_FAILED);
-	drive.stats = page;
+	drive.counters = page;
 	pid = fork();
 	if (pid == 0) {
 		(void)signal(SIGSEGV, on_fault);
