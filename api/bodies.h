@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * bodies: the field tables of what the API and the config file are given (contract,
- * sections 3 and 10), and the structs of those bodies that no lower layer has.
+ * sections 3 and 10), and the structs of those bodies that no lower room has.
  */
 #ifndef HUSK_API_BODIES_H
 #define HUSK_API_BODIES_H

@@ -104,14 +104,14 @@ static int check_printable(const char *text, const char *what, struct err *e)
 
 int cmdline_init(struct cmdline *c, const char *args, struct err *e)
 {
-	size_t n = strnlen(args, X86_CMDLINE_MAX);
+	size_t n = strnlen(args, CMDLINE_BYTES);
 	struct cmdline_arg arg;
 	size_t at = 0;
 	int r;
 
-	if (n >= X86_CMDLINE_MAX)
+	if (n >= CMDLINE_BYTES)
 		return err_bad(e, "boot arguments are longer than %d characters",
-			X86_CMDLINE_MAX - 1);
+			CMDLINE_BYTES - 1);
 	r = check_printable(args, "boot arguments", e);
 	if (r < 0)
 		return r;
@@ -125,7 +125,7 @@ int cmdline_init(struct cmdline *c, const char *args, struct err *e)
 
 int cmdline_add(struct cmdline *c, struct err *e, const char *fmt, ...)
 {
-	char word[X86_CMDLINE_MAX], *to = c->text + c->insert;
+	char word[CMDLINE_BYTES], *to = c->text + c->insert;
 	bool before = c->insert > 0, after = *to != '\0' && *to != ' ';
 	size_t start, end, n;
 	va_list ap;
@@ -135,10 +135,10 @@ int cmdline_add(struct cmdline *c, struct err *e, const char *fmt, ...)
 	r = vsnprintf(word, sizeof(word), fmt, ap);
 	va_end(ap);
 	n = (size_t)r + before + after;
-	if (r < 0 || n >= X86_CMDLINE_MAX - c->len)
+	if (r < 0 || n >= CMDLINE_BYTES - c->len)
 		return err_bad(e,
 			"command line: '%.80s' does not fit into %d characters", word,
-			X86_CMDLINE_MAX - 1);
+			CMDLINE_BYTES - 1);
 	r = check_printable(word, "command line", e);
 	if (r < 0)
 		return r;

@@ -11,7 +11,6 @@
 
 #include "vmm/base/io.h"
 #include "vmm/boot/internal.h"
-#include "vmm/x86/layout.h"
 
 enum {
 	HEADERS_MAX = 128, /* vmlinux has five, FreeBSD's kernel eleven */
@@ -249,7 +248,7 @@ int elf_load(const struct kernel_file *f, const uint8_t *head, size_t head_len,
 {
 	struct kernel_image k = {
 		.cmdline_max = CMDLINE_MAX,
-		.initrd_max = X86_HOLE_GPA - 1,
+		.initrd_max = kernel_low_end(f->mem) - 1,
 	};
 	struct kernel_notes notes;
 	struct elf x;

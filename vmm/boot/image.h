@@ -6,12 +6,8 @@
 #ifndef HUSK_BOOT_IMAGE_H
 #define HUSK_BOOT_IMAGE_H
 
+#include "vmm/boot/file.h"
 #include "vmm/core/guest_mem.h"
-
-enum kernel_load_how {
-	KERNEL_READ, /* fast: read into huge pages, none touched twice */
-	KERNEL_MAP, /* dense: whole pages are mapped from the page cache and shared */
-};
 
 /* How a kernel is entered. */
 enum kernel_protocol {

@@ -12,9 +12,6 @@
 #include "vmm/core/bus.h"
 #include "vmm/core/kvm.h"
 #include "vmm/process/seccomp.h"
-#include "vmm/x86/cpu_template.h"
-#include "vmm/x86/cpuid.h"
-#include "vmm/x86/layout.h"
 
 struct vcpu;
 
@@ -64,18 +61,7 @@ MUST_CHECK int vcpu_create(struct kvm *k, unsigned index, const struct vcpu_env 
 void vcpu_destroy(struct vcpu *v);
 DEFINE_AUTO(struct vcpu *, vcpu_destroy);
 
-/* The next three are in vcpu_x86.c, to be called in this order before the start. */
-MUST_CHECK int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e);
-/* Changes the MSRs that the template names, if any. -EINVAL with text that names the
- * MSR which KVM does not know, or the value that it refuses. */
-MUST_CHECK int vcpu_change_msrs(
-	struct vcpu *v, const struct cpu_template *t, struct err *e);
-/* Sets what the boot protocol wants; entry is NULL for a vCPU that waits for its
- * start-up IPI. */
-MUST_CHECK int vcpu_set_boot_state(
-	struct vcpu *v, const struct x86_entry *entry, struct err *e);
-
-/* The KVM descriptor, for vcpu_x86.c. */
+/* The KVM descriptor, borrowed: its state is set through it before the start. */
 int vcpu_fd(const struct vcpu *v);
 
 /* Starts the thread, which installs its filter and then waits for vcpu_resume before it

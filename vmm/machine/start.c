@@ -17,6 +17,7 @@
 #include "vmm/process/landlock.h"
 #include "vmm/x86/boot.h"
 #include "vmm/x86/cpuid.h"
+#include "vmm/x86/vcpu_state.h"
 
 enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */
 
@@ -276,11 +277,12 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 		m->n_vcpus = i + 1;
 		r = cpuid_normalise(&cpuid, i, &topology, e);
 		if (r == 0)
-			r = vcpu_set_cpuid(m->vcpu[i], &cpuid, e);
+			r = vcpu_state_set_cpuid(vcpu_fd(m->vcpu[i]), &cpuid, e);
 		if (r == 0) /* before the boot state, which has the last word */
-			r = vcpu_change_msrs(m->vcpu[i], template, e);
+			r = vcpu_state_change_msrs(vcpu_fd(m->vcpu[i]), template, e);
 		if (r == 0)
-			r = vcpu_set_boot_state(m->vcpu[i], i == 0 ? entry : NULL, e);
+			r = vcpu_state_set_boot(
+				vcpu_fd(m->vcpu[i]), i == 0 ? entry : NULL, e);
 	}
 	if (r == 0)
 		phase_mark(m->env.phases, PHASE_VCPU_READY);

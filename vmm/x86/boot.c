@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/boot/internal.h"
+#include "vmm/boot/cmdline.h"
+#include "vmm/boot/file.h"
 #include "vmm/x86/acpi.h"
 #include "vmm/x86/mptable.h"
 #include "vmm/x86/pvh.h"
@@ -33,14 +34,6 @@ unsigned boot_layout(
 		return 1;
 	out[1] = (struct guest_range){ X86_HOLE_END, mem_bytes - X86_HOLE_GPA };
 	return 2;
-}
-
-/* The end of the range that starts at 0. */
-static gpa_t low_end(const struct guest_mem *mem)
-{
-	void *unused;
-
-	return guest_mem_range(mem, 0, &unused).len;
 }
 
 static int load_kernel(const struct boot_plan *plan, struct guest_mem *mem,
@@ -69,7 +62,8 @@ static gpa_t place_above(
 	const struct guest_mem *mem, const struct kernel_image *k, uint64_t n)
 {
 	gpa_t floor = MAX(k->end, X86_HIGH_GPA);
-	gpa_t roof = round_down(MIN(low_end(mem), k->initrd_max + 1), PAGE_BYTES);
+	gpa_t roof =
+		round_down(MIN(kernel_low_end(mem), k->initrd_max + 1), PAGE_BYTES);
 
 	/* guest: k->end and initrd_max are the kernel's word; no sum is formed */
 	if (roof < floor || n > roof - floor)
@@ -89,7 +83,7 @@ static gpa_t choose_initrd_place(
 
 	if (at == 0)
 		at = place_above(mem, k, n);
-	return at != 0 ? at : place_below(k, low_end(mem), n);
+	return at != 0 ? at : place_below(k, kernel_low_end(mem), n);
 }
 
 static int place_initrd(const struct boot_plan *plan, struct guest_mem *mem,
@@ -112,7 +106,8 @@ static int place_initrd(const struct boot_plan *plan, struct guest_mem *mem,
 			"0x%llx to 0x%llx, nor above it up to 0x%llx",
 			(unsigned long long)f.size, (unsigned long long)k->start,
 			(unsigned long long)k->end,
-			(unsigned long long)MIN(low_end(mem) - 1, k->initrd_max));
+			(unsigned long long)MIN(
+				kernel_low_end(mem) - 1, k->initrd_max));
 	r = kernel_place(&f, &whole, e);
 	if (r == 0)
 		*out = (struct guest_range){ whole.at, whole.n };
@@ -137,9 +132,9 @@ static int write_cmdline(const struct boot_plan *plan, struct guest_mem *mem,
 {
 	size_t n = strlen(plan->cmdline);
 
-	if (n > k->cmdline_max || n >= X86_CMDLINE_MAX)
+	if (n > k->cmdline_max || n >= CMDLINE_BYTES)
 		return err_bad(e, "command line: %zu characters, the kernel takes %u",
-			n, MIN(k->cmdline_max, X86_CMDLINE_MAX - 1u));
+			n, MIN(k->cmdline_max, CMDLINE_BYTES - 1u));
 	if (guest_write(mem, X86_CMDLINE_GPA, plan->cmdline, n + 1) < 0)
 		return err_code(e, -EFAULT, "command line");
 	return 0;
@@ -161,7 +156,7 @@ static void fill_e820(struct boot_params *bp, const struct guest_mem *mem)
 	/* MP table, VMGenID, ACPI and the BIOS entry live here; no one misses the
 	 * rest */
 	add_e820(bp, X86_EBDA_GPA, X86_HIGH_GPA, E820_RESERVED);
-	add_e820(bp, X86_HIGH_GPA, low_end(mem), E820_RAM);
+	add_e820(bp, X86_HIGH_GPA, kernel_low_end(mem), E820_RAM);
 	for (unsigned i = 1; i < guest_mem_ranges(mem); i++) {
 		void *unused;
 		struct guest_range r = guest_mem_range(mem, i, &unused);

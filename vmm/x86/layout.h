@@ -24,7 +24,6 @@
 #define X86_PDPT_GPA ((gpa_t)0xa000)
 #define X86_PD_GPA ((gpa_t)0xb000) /* four pages: identity map of 4 GiB */
 #define X86_CMDLINE_GPA ((gpa_t)0x20000)
-#define X86_CMDLINE_MAX 2048 /* bytes with the NUL: the contract's limit */
 
 #define X86_EBDA_GPA ((gpa_t)0x9fc00) /* end of what the guest may use below 1 MiB */
 #define X86_MPTABLE_GPA X86_EBDA_GPA

@@ -85,13 +85,13 @@ Test(cmdline, spaces_are_kept)
 
 Test(cmdline, takes_2047_characters_and_no_more)
 {
-	char args[X86_CMDLINE_MAX + 1];
+	char args[CMDLINE_BYTES + 1];
 
 	memset(args, 'a', sizeof(args));
-	args[X86_CMDLINE_MAX] = '\0';
+	args[CMDLINE_BYTES] = '\0';
 	cr_assert_eq(cmdline_init(&c, args, &e), -EINVAL);
 	cr_assert_str_eq(e.text, "boot arguments are longer than 2047 characters");
-	args[X86_CMDLINE_MAX - 1] = '\0';
+	args[CMDLINE_BYTES - 1] = '\0';
 	starts(args);
 	cr_assert_eq(c.len, 2047);
 	cr_assert_eq(cmdline_add(&c, &e, "x"), -EINVAL);
@@ -103,7 +103,7 @@ Test(cmdline, takes_2047_characters_and_no_more)
 Test(cmdline, an_addition_may_fill_the_line)
 {
 	for (size_t used = 0; used < 2; used++) {
-		char args[X86_CMDLINE_MAX] = "", word[X86_CMDLINE_MAX + 1] = "";
+		char args[CMDLINE_BYTES] = "", word[CMDLINE_BYTES + 1] = "";
 		size_t room = 2047 - used - (used > 0); /* a space between */
 
 		memset(args, 'a', used);
@@ -119,7 +119,7 @@ Test(cmdline, an_addition_may_fill_the_line)
 
 Test(cmdline, an_addition_before_the_inits_arguments_counts_both_spaces)
 {
-	char word[X86_CMDLINE_MAX] = "";
+	char word[CMDLINE_BYTES] = "";
 
 	memset(word, 'b', 2047 - 5);
 	starts("-- x");

@@ -266,7 +266,7 @@ Test(kernel_image, an_elf_says_where_it_starts_and_ends)
 	cr_assert_eq(k.end, 3 * MIB + 0x123456);
 	cr_assert_eq(k.setup_len, 0);
 	cr_assert_eq(k.cmdline_max, 2047);
-	cr_assert_eq(k.initrd_max, 3 * GIB - 1);
+	cr_assert_eq(k.initrd_max, 16 * MIB - 1);
 }
 
 Test(kernel_image, headers_that_are_not_to_be_loaded_are_passed_over)

@@ -22,6 +22,7 @@
 
 #include "tests/unit/fakes/fake_kernel.h"
 #include "vmm/base/log.h"
+#include "vmm/base/phases.h"
 #include "vmm/machine/machine.h"
 #include "vmm/x86/cpuid.h"
 

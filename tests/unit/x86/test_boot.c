@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
+#include "vmm/boot/cmdline.h"
 #include "vmm/x86/boot.h"
 
 enum { E820_RAM = 1, E820_RESERVED = 2 };
@@ -407,14 +408,14 @@ Test(boot, refuses_every_kernel_when_memory_is_tiny)
 Test(boot, refuses_a_command_line_longer_than_the_kernel_takes)
 {
 	struct boot_plan plan = bzimage_plan();
-	char line[X86_CMDLINE_MAX + 1];
+	char line[CMDLINE_BYTES + 1];
 
 	memset(line, 'a', sizeof(line));
-	line[X86_CMDLINE_MAX] = '\0';
+	line[CMDLINE_BYTES] = '\0';
 	plan.cmdline = line;
 	refused(&plan, 128 * MIB,
 		"command line: 2048 characters, the kernel takes 2047");
-	line[X86_CMDLINE_MAX - 1] = '\0';
+	line[CMDLINE_BYTES - 1] = '\0';
 	loads(&plan, 128 * MIB);
 	fake_bzimage(&img, 0x4000)->cmdline_size = 100;
 	plan.kernel_fd = fake_fd(img.bytes, img.len);

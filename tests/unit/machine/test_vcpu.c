@@ -5,6 +5,7 @@
  * lost or made twice. Skipped, but for the first test, where /dev/kvm does not open.
  */
 #include "vmm/cpu/vcpu.h"
+#include "vmm/x86/vcpu_state.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -259,7 +260,7 @@ static void get_boot_state(
 	const struct vcpu_env env = { .ended = on_ended };
 
 	cr_assert_eq(vcpu_create(&kvm, 0, &env, &vcpu, &e), 0, "%s", e.text);
-	cr_assert_eq(vcpu_set_boot_state(vcpu, &entry, &e), 0, "%s", e.text);
+	cr_assert_eq(vcpu_state_set_boot(vcpu_fd(vcpu), &entry, &e), 0, "%s", e.text);
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_GET_REGS, regs), 0);
 	cr_assert_eq(ioctl(vcpu_fd(vcpu), KVM_GET_SREGS, s), 0);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vcpu_x86: the register state in which a boot protocol starts a kernel. Linux's 64-bit
- * protocol: long mode, flat segments, paging on with the tables that boot_x86.c wrote.
- * PVH (Xen, docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, no paging.
- * Before the vCPU runs.
+ * vcpu_state: the register state in which a boot protocol starts a kernel. Linux's
+ * 64-bit protocol: long mode, flat segments, paging on with the tables that boot.c
+ * wrote. PVH (Xen, docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, no
+ * paging. Before the vCPU runs.
  */
 #include <asm/kvm.h>
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "vmm/cpu/vcpu.h"
+#include "vmm/x86/vcpu_state.h"
 
 /* Bits of control registers and EFER (SDM volume 3, 2.5; APM volume 2, 3.1). */
 #define CR0_PE (1ull << 0)
@@ -33,15 +33,15 @@ enum {
 
 /* KVM's own features, too, are only those that CPUID announces: else a guest could use
  * what a template has taken away. */
-int vcpu_set_cpuid(struct vcpu *v, const struct cpuid *c, struct err *e)
+int vcpu_state_set_cpuid(int fd, const struct cpuid *c, struct err *e)
 {
 	const struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
 		.args = { 1 },
 	};
 
-	(void)ioctl(vcpu_fd(v), KVM_ENABLE_CAP, &cap); /* not before Linux 5.10 */
-	if (ioctl(vcpu_fd(v), KVM_SET_CPUID2, &c->head) < 0)
+	(void)ioctl(fd, KVM_ENABLE_CAP, &cap); /* not before Linux 5.10 */
+	if (ioctl(fd, KVM_SET_CPUID2, &c->head) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries", c->head.nent);
 	return 0;
 }
@@ -78,17 +78,16 @@ static int change_some_msrs(
 	return 0;
 }
 
-int vcpu_change_msrs(struct vcpu *v, const struct cpu_template *t, struct err *e)
+int vcpu_state_change_msrs(int fd, const struct cpu_template *t, struct err *e)
 {
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < t->n_msrs; i += MSRS_AT_ONCE)
-		r = change_some_msrs(
-			vcpu_fd(v), t, i, MIN(t->n_msrs - i, MSRS_AT_ONCE), e);
+		r = change_some_msrs(fd, t, i, MIN(t->n_msrs - i, MSRS_AT_ONCE), e);
 	return r;
 }
 
-/* The descriptors that boot_x86.c and pvh.c put into the GDT: the TSS of PVH, code, and
+/* The descriptors that boot.c and pvh.c put into the GDT: the TSS of PVH, code, and
  * data. */
 enum { TSS = 0x08, CODE = 0x10, DATA = 0x18, TSS_BYTES = 0x68 };
 
@@ -180,9 +179,8 @@ static int set_lapic(int fd, struct err *e)
 	return ioctl(fd, KVM_SET_LAPIC, &l) < 0 ? err_sys(e, "KVM_SET_LAPIC") : 0;
 }
 
-int vcpu_set_boot_state(struct vcpu *v, const struct x86_entry *entry, struct err *e)
+int vcpu_state_set_boot(int fd, const struct x86_entry *entry, struct err *e)
 {
-	int fd = vcpu_fd(v);
 	int r = set_msrs(fd, e);
 
 	if (r < 0 || !entry) /* the rest is set by the INIT that a vCPU waits for */
