@@ -8,7 +8,7 @@
 
 #include "virtio/mmio.h"
 
-struct kick {
+struct notify_source {
 	struct loop_source source; /* its eventfd */
 	struct mmio *t;
 	unsigned q;
@@ -16,10 +16,10 @@ struct kick {
 
 struct mmio {
 	struct vdev *dev;
-	struct vdev_host host; /* dev->host points here */
+	struct vdev_transport transport; /* dev->transport points here */
 	struct guest_mem *mem;
 	struct loop *loop;
-	struct kick kick[VDEV_QUEUES_MAX];
+	struct notify_source notify[VDEV_QUEUES_MAX];
 	int irq_fd;
 	bool paused, is_still; /* is_still: since mmio_pause, nothing is in flight */
 	/* The driver has written 0 to the status register, and the device still has

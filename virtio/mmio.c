@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * mmio: virtio-mmio, version 2 (virtio 1.2, 4.2). Register accesses come from vCPU
- * threads, kicks from the loop, all with the device lock held. Every value written is
- * the guest's: what comes in a state that does not allow it is ignored. A guest fault
- * stops the device until the driver resets it, and nothing else.
+ * threads, notifications from the loop, all with the device lock held. Every value
+ * written is the guest's: what comes in a state that does not allow it is ignored. A
+ * guest fault stops the device until the driver resets it, and nothing else.
  */
 #include "virtio/internal.h"
 
@@ -54,14 +54,15 @@ static void raise_irq(struct mmio *t, uint32_t why)
 	signal_fd(t->irq_fd);
 }
 
-static void host_interrupt(struct vdev *v)
+static void transport_interrupt(struct vdev *v)
 {
-	raise_irq(container_of(v->host, struct mmio, host), VIRTIO_MMIO_INT_VRING);
+	raise_irq(container_of(v->transport, struct mmio, transport),
+		VIRTIO_MMIO_INT_VRING);
 }
 
-static void host_config_changed(struct vdev *v)
+static void transport_config_changed(struct vdev *v)
 {
-	struct mmio *t = container_of(v->host, struct mmio, host);
+	struct mmio *t = container_of(v->transport, struct mmio, transport);
 
 	t->generation++;
 	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
@@ -69,9 +70,9 @@ static void host_config_changed(struct vdev *v)
 }
 
 /* 2.1.2: the device says that it cannot go on, and tells a running driver. */
-static void host_fault(struct vdev *v)
+static void transport_fault(struct vdev *v)
 {
-	struct mmio *t = container_of(v->host, struct mmio, host);
+	struct mmio *t = container_of(v->transport, struct mmio, transport);
 
 	if (t->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return; /* counted and told */
@@ -83,26 +84,29 @@ static void host_fault(struct vdev *v)
 		raise_irq(t, VIRTIO_MMIO_INT_CONFIG);
 }
 
-static void host_serve_again(struct vdev *v, unsigned q)
+static void transport_serve_again(struct vdev *v, unsigned q)
 {
-	signal_fd(container_of(v->host, struct mmio, host)->kick[q].source.fd);
+	signal_fd(container_of(v->transport, struct mmio, transport)
+			  ->notify[q]
+			  .source.fd);
 }
 
-static void on_kick(void *self, uint32_t events)
+static void on_notify(void *self, uint32_t events)
 {
-	struct kick *k = self;
+	struct notify_source *k = self;
 	struct mmio *t = k->t;
 	eventfd_t n;
 	int r;
 
 	(void)events;
 	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
-	/* guest: a kick before DRIVER_OK, after a fault or of an unready queue */
+	/* guest: a notification before DRIVER_OK, after a fault or of an unready queue
+	 */
 	if (t->paused || t->resetting || !mmio_is_live(t) || !t->dev->queue[k->q].ready)
 		return;
-	r = t->dev->ops->kick(t->dev, k->q);
+	r = t->dev->ops->notify(t->dev, k->q);
 	if (r < 0)
-		host_fault(t->dev);
+		transport_fault(t->dev);
 	else if (r > 0)
 		signal_fd(k->source.fd);
 }
@@ -183,7 +187,7 @@ static bool advance(struct mmio *t, uint32_t bit)
 	}
 	t->status |= bit;
 	if (bit == VIRTIO_CONFIG_S_DRIVER_OK && mmio_start(t) < 0)
-		host_fault(t->dev);
+		transport_fault(t->dev);
 	return true;
 }
 
@@ -301,7 +305,7 @@ static void write_register(struct mmio *t, uint64_t at, uint32_t value)
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		if (value <
 			t->dev->ops->n_queues) /* guest: a queue that is not there */
-			signal_fd(t->kick[value].source.fd);
+			signal_fd(t->notify[value].source.fd);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
 		t->isr &= ~value;
@@ -430,10 +434,10 @@ static void destroy_vdev(struct vdev *v)
 }
 DEFINE_AUTO(struct vdev *, destroy_vdev);
 
-static int add_kicks(struct mmio *t)
+static int add_notifies(struct mmio *t)
 {
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
-		struct kick *k = &t->kick[q];
+		struct notify_source *k = &t->notify[q];
 		int r;
 
 		k->source.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -457,23 +461,23 @@ int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 		dev->config_len <= VDEV_CONFIG_MAX);
 	if (!t)
 		return err_code(e, -ENOMEM, "%s '%s'", dev->ops->name, dev->id);
-	t->host = (struct vdev_host){ host_interrupt, host_config_changed, host_fault,
-		host_serve_again };
-	dev->host = &t->host;
+	t->transport = (struct vdev_transport){ transport_interrupt,
+		transport_config_changed, transport_fault, transport_serve_again };
+	dev->transport = &t->transport;
 	t->dev = TAKE(owned);
 	t->mem = mem;
 	t->loop = loop;
 	for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
-		t->kick[q] = (struct kick){
+		t->notify[q] = (struct notify_source){
 			.source = { .fd = -1,
-				.fn = on_kick,
-				.self = &t->kick[q],
-				.patient = t->dev->ops->patient },
+				.fn = on_notify,
+				.self = &t->notify[q],
+				.batchable = t->dev->ops->batchable },
 			.t = t,
 			.q = q,
 		};
 	t->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = t->irq_fd < 0 ? -errno : add_kicks(t);
+	r = t->irq_fd < 0 ? -errno : add_notifies(t);
 	if (r < 0)
 		return err_code(
 			e, r, "eventfds of %s '%s'", t->dev->ops->name, t->dev->id);
@@ -493,14 +497,14 @@ void mmio_destroy(struct mmio *t)
 {
 	if (!t)
 		return;
-	reset(t); /* which may signal a kick */
+	reset(t); /* which may signal a notification */
 	while (t->resetting)
 		wait_for(go_on_resetting(t));
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
-		if (t->kick[q].source.fd < 0)
+		if (t->notify[q].source.fd < 0)
 			continue;
-		loop_remove(t->loop, &t->kick[q].source);
-		close_fd(t->kick[q].source.fd);
+		loop_remove(t->loop, &t->notify[q].source);
+		close_fd(t->notify[q].source.fd);
 	}
 	close_fd(t->irq_fd);
 	destroy_vdev(t->dev);
@@ -512,10 +516,10 @@ struct vdev *mmio_vdev(struct mmio *t)
 	return t->dev;
 }
 
-int mmio_kick_fd(const struct mmio *t, unsigned q)
+int mmio_notify_fd(const struct mmio *t, unsigned q)
 {
 	assert(q < t->dev->ops->n_queues);
-	return t->kick[q].source.fd;
+	return t->notify[q].source.fd;
 }
 
 int mmio_irq_fd(const struct mmio *t)
@@ -549,7 +553,7 @@ void mmio_resume(struct mmio *t)
 	t->paused = t->is_still = false;
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++)
 		if (t->dev->queue[q].ready)
-			signal_fd(t->kick[q].source.fd);
+			signal_fd(t->notify[q].source.fd);
 	if (t->isr != 0)
 		signal_fd(t->irq_fd); /* an edge that a snapshot may have swallowed */
 }

@@ -32,14 +32,14 @@ const struct bus_ops *mmio_bus_ops(void);
  * register (an ioeventfd), and by the transport for an interrupt (an edge of an irqfd).
  * Borrowed. A notify write that reaches the register instead signals the same eventfd.
  */
-int mmio_kick_fd(const struct mmio *t, unsigned q);
+int mmio_notify_fd(const struct mmio *t, unsigned q);
 int mmio_irq_fd(const struct mmio *t);
 
 /* Stops serving, and starts again: for pause and snapshots. mmio_pause does not wait:
  * -1 when nothing is in flight, so that the device is still; else a descriptor,
  * borrowed, that is readable when there is progress, and mmio_pause is to be called
- * again then or later. mmio_resume may come at any time. Kicks that come in between are
- * not lost: resuming looks at every queue. */
+ * again then or later. mmio_resume may come at any time. Notifications that come in
+ * between are not lost: resuming looks at every queue. */
 int mmio_pause(struct mmio *t);
 void mmio_resume(struct mmio *t);
 

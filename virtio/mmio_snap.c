@@ -9,7 +9,7 @@
 
 #include "virtio/internal.h"
 
-/* Whether a loaded status is one that write_status and host_fault can lead to. */
+/* Whether a loaded status is one that write_status and transport_fault can lead to. */
 static bool is_status(uint32_t status)
 {
 	uint32_t steps = status &

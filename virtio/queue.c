@@ -231,7 +231,7 @@ void queue_push_all(struct queue *q, const struct queue_used *used, unsigned n)
 	guest_store16(&q->used[RING_IDX], htole16(q->next_used));
 }
 
-bool queue_should_notify(struct queue *q)
+bool queue_wants_interrupt(struct queue *q)
 {
 	uint16_t asked = q->asked, event;
 
@@ -247,12 +247,13 @@ bool queue_should_notify(struct queue *q)
 	return vring_need_event(event, q->next_used, asked);
 }
 
-bool queue_want_kicks(struct queue *q, bool on)
+bool queue_want_notify(struct queue *q, bool on)
 {
 	if (!q->desc)
 		return true;
 	if (q->event_idx) {
-		/* Off needs no word: kicks come when last_avail's old value is passed.
+		/* Off needs no word: notifications come when last_avail's old value is
+		 * passed.
 		 */
 		if (on) {
 			mark_used(q);
@@ -280,7 +281,7 @@ uint16_t queue_await_more(struct queue *q)
 			htole16(avail_idx(q)));
 	else
 		guest_store16(&q->used[RING_FLAGS], 0);
-	/* as in queue_want_kicks: what comes before this shows in the number */
+	/* as in queue_want_notify: what comes before this shows in the number */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return (uint16_t)(avail_idx(q) - q->last_avail);
 }

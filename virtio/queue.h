@@ -28,7 +28,7 @@ struct queue {
 	uint16_t *avail, *used;
 	uint16_t last_avail; /* next available entry to take */
 	uint16_t next_used; /* next used entry to fill */
-	uint16_t asked; /* next_used when queue_should_notify was last asked */
+	uint16_t asked; /* next_used when queue_wants_interrupt was last asked */
 };
 
 /* A descriptor chain as two lists of spans of guest memory: rd for the device to read,
@@ -79,15 +79,15 @@ struct queue_used {
 void queue_push_all(struct queue *q, const struct queue_used *used, unsigned n);
 
 /* Whether the driver wants an interrupt for what was pushed since it was last asked. */
-bool queue_should_notify(struct queue *q);
+bool queue_wants_interrupt(struct queue *q);
 
-/* Asks the driver for kicks (on) or says that the device looks by itself (off). Returns
- * whether the ring is empty: if it is not after on, the device must look again, because
- * no kick need come for what is there. */
-bool queue_want_kicks(struct queue *q, bool on);
+/* Asks the driver for notifications (on) or says that the device looks by itself (off).
+ * Returns whether the ring is empty: if it is not after on, the device must look again,
+ * because no notification need come for what is there. */
+bool queue_want_notify(struct queue *q, bool on);
 
-/* Asks for a kick when the driver adds to the chains that wait already, which stay; the
- * number of those. */
+/* Asks for a notification when the driver adds to the chains that wait already, which
+ * stay; the number of those. */
 uint16_t queue_await_more(struct queue *q);
 
 /* Saves or loads what the driver set and the indices. A loaded queue is not started:

@@ -27,19 +27,19 @@ struct vdev_ops {
 	const char *name;
 	uint32_t id; /* VIRTIO_ID_… (virtio 1.2, 5) */
 	unsigned n_queues;
-	bool patient; /* its kicks, as the sources of a loop (loop.h) */
+	bool batchable; /* its notifications, as the sources of a loop (loop.h) */
 
 	/* The driver is ready (DRIVER_OK): features in v->acked, rings checked. Also
 	 * after the snap of a load, with a drain at once, until it is resumed. */
 	void (*start)(struct vdev *v);
 	/* Queue q has work, perhaps: 0, or 1 when it stopped with work left and is to
 	 * be called again in the loop's next turn, or -EPROTO for a guest fault. */
-	int (*kick)(struct vdev *v, unsigned q);
+	int (*notify)(struct vdev *v, unsigned q);
 	/* Begin nothing more and let what is in flight end, without waiting: for reset
 	 * and snapshots. -1 when the device is still, and it stays so until start or
-	 * kick. Else a descriptor, borrowed, that is readable when there is progress:
-	 * drain is called again then, and neither start, kick, snap nor destroy before
-	 * it has given -1. May come twice, or without a start. */
+	 * notify. Else a descriptor, borrowed, that is readable when there is progress:
+	 * drain is called again then, and neither start, notify, snap nor destroy
+	 * before it has given -1. May come twice, or without a start. */
 	int (*drain)(struct vdev *v);
 	/* The driver is gone, or about to be: after drain, the last time that its
 	 * queues can be read. On the thread of the vCPU that reset the device, or of
@@ -58,7 +58,7 @@ struct vdev_ops {
 };
 
 /* What the transport does for a device. */
-struct vdev_host {
+struct vdev_transport {
 	void (*interrupt)(struct vdev *v); /* used buffers */
 	void (*config_changed)(struct vdev *v);
 	void (*fault)(struct vdev *v);
@@ -67,7 +67,8 @@ struct vdev_host {
 
 struct vdev {
 	const struct vdev_ops *ops;
-	const struct vdev_host *host; /* NULL until a transport takes the device */
+	const struct vdev_transport
+		*transport; /* NULL until a transport takes the device */
 	char id[VDEV_ID_MAX + 1]; /* the drive's or interface's name */
 	uint64_t features; /* offered: the transport adds its own */
 	uint64_t acked; /* accepted by the driver; valid from start */
@@ -95,29 +96,29 @@ static inline bool vdev_has(const struct vdev *v, unsigned feature)
 }
 
 /* Interrupts the driver, if it wants that, for what was pushed to queue q. */
-static inline void vdev_notify(struct vdev *v, unsigned q)
+static inline void vdev_interrupt(struct vdev *v, unsigned q)
 {
-	if (queue_should_notify(&v->queue[q]))
-		v->host->interrupt(v);
+	if (queue_wants_interrupt(&v->queue[q]))
+		v->transport->interrupt(v);
 }
 
 /* The device changed v->config: bumps the generation, interrupts the driver. */
 static inline void vdev_config_changed(struct vdev *v)
 {
-	v->host->config_changed(v);
+	v->transport->config_changed(v);
 }
 
-/* A guest fault found outside kick: as if kick had returned -EPROTO. */
+/* A guest fault found outside notify: as if notify had returned -EPROTO. */
 static inline void vdev_fault(struct vdev *v)
 {
-	v->host->fault(v);
+	v->transport->fault(v);
 }
 
-/* Calls kick for queue q in the loop's next turn, if the device may be served then: for
- * a device that can go on with what it left in the ring. */
+/* Calls notify for queue q in the loop's next turn, if the device may be served then:
+ * for a device that can go on with what it left in the ring. */
 static inline void vdev_serve_again(struct vdev *v, unsigned q)
 {
-	v->host->serve_again(v, q);
+	v->transport->serve_again(v, q);
 }
 
 #endif

@@ -2,10 +2,11 @@
  *
  * fuzz_blk: a hostile driver of transport, queue and block device. The input is a list
  * of steps: register accesses, bytes in guest memory, descriptors, whole requests,
- * kicks, and things that happen on the host meanwhile. What must hold is checked after
- * every step. Deterministic: each input starts with new memory, a new disk and a new
- * device. The first byte may ask for a disk whose requests stay in flight until the
- * input completes them, in any order, and for a limiter that only a patch fills.
+ * notifications, and things that happen on the host meanwhile. What must hold is
+ * checked after every step. Deterministic: each input starts with new memory, a new
+ * disk and a new device. The first byte may ask for a disk whose requests stay in
+ * flight until the input completes them, in any order, and for a limiter that only a
+ * patch fills.
  */
 #include <assert.h>
 #include <endian.h>
@@ -77,7 +78,7 @@ static void engine_submit(struct disk *d, struct disk_req *req)
 	n_held++;
 }
 
-static void engine_kick(struct disk *d)
+static void engine_submit_all(struct disk *d)
 {
 	(void)d;
 }
@@ -113,7 +114,7 @@ static void engine_close(struct disk *d)
 
 static struct disk *open_disk(bool read_only)
 {
-	static const struct disk_engine engine = { engine_submit, engine_kick,
+	static const struct disk_engine engine = { engine_submit, engine_submit_all,
 		engine_drain, engine_close };
 	char path[64];
 	struct disk *disk;

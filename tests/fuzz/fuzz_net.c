@@ -2,10 +2,10 @@
  *
  * fuzz_net: a hostile driver of a network device, and a wire that is no better. The
  * input is a list of steps: register accesses, bytes in guest memory, descriptors,
- * chains for both rings, kicks, frames from the wire, pauses and snapshots. What must
- * hold is checked after every step. Deterministic: each input starts with empty memory,
- * an empty wire and a device that is new or as new; limits are without a refill, so no
- * time matters.
+ * chains for both rings, notifications, frames from the wire, pauses and snapshots.
+ * What must hold is checked after every step. Deterministic: each input starts with
+ * empty memory, an empty wire and a device that is new or as new; limits are without a
+ * refill, so no time matters.
  */
 #include <assert.h>
 #include <endian.h>

@@ -2,8 +2,9 @@
  *
  * fuzz_vsock: a hostile driver of the socket device, and a host that does what it likes
  * on the other side. The input is a list of steps: packets with chosen fields, receive
- * buffers, kicks, pauses, resets, snapshots, clients and servers on the host. What must
- * hold is checked after every step. Deterministic: no deadline comes (fake_timer.c).
+ * buffers, notifications, pauses, resets, snapshots, clients and servers on the host.
+ * What must hold is checked after every step. Deterministic: no deadline comes
+ * (fake_timer.c).
  */
 #include <assert.h>
 #include <endian.h>
@@ -148,7 +149,7 @@ static void offer(unsigned q, unsigned head)
 	poke(avail + 2, &le, sizeof(le));
 }
 
-static void kick(unsigned q)
+static void notify(unsigned q)
 {
 	set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, q);
 	poll_loop();
@@ -195,7 +196,7 @@ static void packet(struct input *in)
 	set_desc(1, first + 1, PAYLOAD, odd & 64 ? take_u32(in) % 0x20000 : 0x10000, 0);
 	offer(1, first);
 	if (!(odd & 128))
-		kick(1);
+		notify(1);
 }
 
 static void give_buffers(struct input *in)
@@ -210,7 +211,7 @@ static void give_buffers(struct input *in)
 		set_desc(0, d, BUFFERS + d * 0x4100u, len, VRING_DESC_F_WRITE);
 		offer(0, d);
 	}
-	kick(0);
+	notify(0);
 }
 
 static void give_event(struct input *in)
@@ -220,7 +221,7 @@ static void give_event(struct input *in)
 	gave_buffers = true;
 	set_desc(2, d, BUFFERS, take_u8(in) % 16, VRING_DESC_F_WRITE);
 	offer(2, d);
-	kick(2);
+	notify(2);
 }
 
 static struct sockaddr_un address(const char *suffix)
@@ -365,7 +366,7 @@ static void step(struct input *in)
 		set_reg(VIRTIO_MMIO_STATUS, take_u8(in));
 		break;
 	case 8:
-		kick(take_u8(in) % 4);
+		notify(take_u8(in) % 4);
 		break;
 	case 9:
 	case 10:

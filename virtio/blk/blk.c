@@ -67,7 +67,7 @@ static int serve_turn(struct blk *b, struct queue *q)
 	if (b->is_held)
 		return 0;
 	do {
-		(void)queue_want_kicks(q, false); /* emptiness is seen by popping */
+		(void)queue_want_notify(q, false); /* emptiness is seen by popping */
 		while ((r = blk_serve_next(b)) == BLK_SERVED)
 			/* guest: a ring that is never empty must not keep the loop */
 			if (is_turn_over(b))
@@ -75,8 +75,9 @@ static int serve_turn(struct blk *b, struct queue *q)
 		if (r < 0)
 			return r;
 		if (r == BLK_LATER)
-			return 0; /* no kick is needed for it to be tried again */
-	} while (!queue_want_kicks(q, true));
+			return 0; /* no notification is needed for it to be tried again
+				   */
+	} while (!queue_want_notify(q, true));
 	if (b->spent == 0)
 		b->stats.no_avail_buffer++;
 	return 0;
@@ -97,18 +98,18 @@ static int take_turn(struct blk *b, struct queue *q)
 	begin_turn(b);
 	r = serve_turn(b, q);
 	b->in_turn = false;
-	disk_kick(b->disk);
+	disk_submit_all(b->disk);
 	return r;
 }
 
-static int blk_kick(struct vdev *v, unsigned q)
+static int blk_notify(struct vdev *v, unsigned q)
 {
 	struct blk *b = blk_of(v);
 	int r;
 
 	b->stats.queue_event_count++;
 	r = take_turn(b, &v->queue[q]);
-	vdev_notify(v, q); /* once for all, also for those before a fault */
+	vdev_interrupt(v, q); /* once for all, also for those before a fault */
 	b->stats.remaining_reqs_count += queue_left(&v->queue[q]);
 	if (r < 0)
 		b->stats.event_fails++;
@@ -121,7 +122,7 @@ static void on_batch(void *self)
 {
 	struct blk *b = self;
 
-	vdev_notify(&b->dev, 0);
+	vdev_interrupt(&b->dev, 0);
 	if (b->starved)
 		vdev_serve_again(&b->dev, 0);
 }
@@ -150,7 +151,7 @@ static int blk_drain(struct vdev *v)
 	b->is_draining = true;
 	blk_settle(b);
 	fd = disk_drain(b->disk);
-	vdev_notify(v, 0);
+	vdev_interrupt(v, 0);
 	if (fd < 0)
 		blk_requests_free(b);
 	return fd;
@@ -194,7 +195,7 @@ static const struct vdev_ops blk_ops = {
 	.id = VIRTIO_ID_BLOCK,
 	.n_queues = 1,
 	.start = blk_start,
-	.kick = blk_kick,
+	.notify = blk_notify,
 	.drain = blk_drain,
 	.snap = blk_snap,
 	.stats = blk_counted,
@@ -255,11 +256,11 @@ bool blk_hold(struct vdev *v)
 	struct blk *b = blk_of(v);
 
 	b->is_held = true;
-	begin_turn(b); /* of its own, since kicks may not be served now */
+	begin_turn(b); /* of its own, since notifications may not be served now */
 	blk_go_on(b);
 	b->in_turn = false;
 	(void)disk_drain(b->disk); /* its end is seen by in_flight */
-	vdev_notify(v, 0);
+	vdev_interrupt(v, 0);
 	return b->in_flight == 0;
 }
 

@@ -42,8 +42,8 @@ struct limiter_cfg blk_limiter(const struct vdev *v);
 struct blk_stats {
 	uint64_t activate_fails, cfg_fails, event_fails;
 	uint64_t read_bytes, write_bytes, read_count, write_count, flush_count;
-	uint64_t queue_event_count; /* kicks served */
-	uint64_t no_avail_buffer; /* kicks that found nothing */
+	uint64_t queue_event_count; /* notifications served */
+	uint64_t no_avail_buffer; /* notifications that found nothing */
 	uint64_t invalid_reqs_count; /* requests that make no sense */
 	uint64_t execute_fails; /* requests that the disk failed */
 	uint64_t update_count, update_fails; /* PATCHes of the API; machine_run.c's */

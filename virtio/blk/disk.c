@@ -313,10 +313,10 @@ void disk_submit(struct disk *d, struct disk_req *req)
 		req->done(req, disk_run(d, req));
 }
 
-void disk_kick(struct disk *d)
+void disk_submit_all(struct disk *d)
 {
 	if (d->engine)
-		d->engine->kick(d);
+		d->engine->submit_all(d);
 }
 
 int disk_drain(struct disk *d)

@@ -2,9 +2,9 @@
  *
  * disk: the backing file or block device of a drive: submit, then a completion. A
  * synchronous disk completes before disk_submit returns; an asynchronous one, over
- * io_uring, starts what was submitted at the next disk_kick and completes in any order,
- * from disk_kick, the loop or disk_drain. Nothing here waits for an asynchronous disk.
- * Owned by one device, used with the device lock held.
+ * io_uring, starts what was submitted at the next disk_submit_all and completes in any
+ * order, from disk_submit_all, the loop or disk_drain. Nothing here waits for an
+ * asynchronous disk. Owned by one device, used with the device lock held.
  */
 #ifndef HUSK_VIRTIO_BLK_DISK_H
 #define HUSK_VIRTIO_BLK_DISK_H
@@ -83,20 +83,20 @@ MUST_CHECK int disk_go_async(struct disk *d, struct loop *loop, struct err *e);
 bool disk_is_async(const struct disk *d);
 
 /* Whether a request (op, and unmap of a DISK_ZERO) is done before disk_submit or
- * disk_kick returns, so that the caller's thread waits for the host. */
+ * disk_submit_all returns, so that the caller's thread waits for the host. */
 bool disk_is_at_once(const struct disk *d, const struct disk_req *req);
 /* Whether a discard is, and its length says nothing about how long it takes. */
 bool disk_discards_slowly(const struct disk *d);
 
 void disk_on_batch(struct disk *d, void (*batch)(void *self), void *self);
 
-/* Starts a request, or puts it in line for the next disk_kick; it and its iovecs stay
- * valid until done is called. A flush covers all that was submitted before it; other
- * requests have no order. */
+/* Starts a request, or puts it in line for the next disk_submit_all; it and its iovecs
+ * stay valid until done is called. A flush covers all that was submitted before it;
+ * other requests have no order. */
 void disk_submit(struct disk *d, struct disk_req *req);
 
 /* Starts all that is in line, by one system call. At the end of a turn. */
-void disk_kick(struct disk *d);
+void disk_submit_all(struct disk *d);
 
 /* After a read or write that is done: makes iov, n_iov, skip and at those of the byte
  * that follows. n_iov is 0 when there is none. */

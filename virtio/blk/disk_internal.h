@@ -11,7 +11,7 @@
 /* How requests are served when not at once; see disk.h for each. */
 struct disk_engine {
 	void (*submit)(struct disk *d, struct disk_req *req);
-	void (*kick)(struct disk *d);
+	void (*submit_all)(struct disk *d);
 	int (*drain)(struct disk *d);
 	void (*close)(struct disk *d); /* nothing is in flight */
 };

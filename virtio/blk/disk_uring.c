@@ -309,7 +309,7 @@ static void go_on(struct uring *u)
 	while (reap(u) && u->first);
 }
 
-static void uring_kick(struct disk *d)
+static void uring_submit_all(struct disk *d)
 {
 	go_on(d->engine_self);
 }
@@ -368,7 +368,7 @@ static void uring_close(struct disk *d)
 
 static const struct disk_engine uring_engine = {
 	.submit = uring_submit,
-	.kick = uring_kick,
+	.submit_all = uring_submit_all,
 	.drain = uring_drain,
 	.close = uring_close,
 };

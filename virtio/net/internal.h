@@ -34,10 +34,11 @@ struct net_rx {
 	bool again; /* a turn ended with a frame that can go on */
 	enum {
 		RX_RUN,
-		RX_WAIT_BUFFERS, /* for a kick */
+		RX_WAIT_BUFFERS, /* for a notification */
 		RX_WAIT_TOKENS, /* for the limiter */
-		RX_WAIT_RETRY, /* the tap only fails; for the timer, or a kick */
-		RX_GIVEN_UP, /* the tap is gone; until a kick */
+		RX_WAIT_RETRY, /* the tap only fails; for the timer, or a notification
+				*/
+		RX_GIVEN_UP, /* the tap is gone; until a notification */
 	} wait;
 	unsigned errors; /* of the tap, in a row */
 	struct limiter *limiter;

@@ -87,7 +87,7 @@ static void after(struct net *n, int r)
 	watch(n);
 }
 
-/* The same outside of kick, whose result the transport sees. */
+/* The same outside of notification, whose result the transport sees. */
 static void settle(struct net *n, int r)
 {
 	after(n, r);
@@ -169,7 +169,7 @@ static void net_start(struct vdev *v)
 }
 
 /* New buffers, or the first call after a drain. */
-static int kick_rx(struct net *n)
+static int notify_rx(struct net *n)
 {
 	struct net_rx *rx = &n->rx;
 
@@ -182,7 +182,7 @@ static int kick_rx(struct net *n)
 	return run_rx(n);
 }
 
-static int kick_tx(struct net *n)
+static int notify_tx(struct net *n)
 {
 	n->stats.tx_queue_event_count++;
 	if (!n->tx.on)
@@ -190,10 +190,10 @@ static int kick_tx(struct net *n)
 	return run_tx(n);
 }
 
-static int net_kick(struct vdev *v, unsigned q)
+static int net_notify(struct vdev *v, unsigned q)
 {
 	struct net *n = net_of(v);
-	int r = q == NET_RX ? kick_rx(n) : kick_tx(n);
+	int r = q == NET_RX ? notify_rx(n) : notify_tx(n);
 
 	/* the transport calls again, not the tap */
 	*(q == NET_RX ? &n->rx.again : &n->tx.again) = false;
@@ -264,9 +264,9 @@ static const struct vdev_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
 	.n_queues = NET_QUEUES,
-	.patient = true, /* a frame by itself costs a wake-up and an interrupt */
+	.batchable = true, /* a frame by itself costs a wake-up and an interrupt */
 	.start = net_start,
-	.kick = net_kick,
+	.notify = net_notify,
 	.drain = net_drain,
 	.snap = net_snap,
 	.stats = net_counted,
@@ -321,7 +321,7 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	n->tap = TAKE(owned);
 	n->loop = loop;
 	n->source = (struct loop_source){
-		.fd = tap_fd(n->tap), .fn = on_tap, .self = n, .patient = true
+		.fd = tap_fd(n->tap), .fn = on_tap, .self = n, .batchable = true
 	};
 	n->retry = (struct loop_source){ .fd = -1, .fn = on_retry, .self = n };
 	n->mtu = opts->mtu;

@@ -71,11 +71,11 @@ static bool can_grow(struct net *n)
 	return merges(n) && n->rx.n_bufs < ring(n)->size && has_iov_room(&n->rx);
 }
 
-/* The driver kicks when it posts a chain, unless there is one already. */
+/* The driver notifications when it posts a chain, unless there is one already. */
 static void wait_for_buffers(struct net *n)
 {
-	if (!queue_want_kicks(ring(n), true)) {
-		(void)queue_want_kicks(ring(n), false); /* gather looks again */
+	if (!queue_want_notify(ring(n), true)) {
+		(void)queue_want_notify(ring(n), false); /* gather looks again */
 		return;
 	}
 	n->rx.wait = RX_WAIT_BUFFERS;
@@ -295,7 +295,7 @@ int net_rx_run(struct net *n)
 		if (rx->frame > 0 && place_rest(n) && pay(n))
 			push_frame(n);
 	}
-	vdev_notify(&n->dev, NET_RX);
+	vdev_interrupt(&n->dev, NET_RX);
 	if (r < 0)
 		return r;
 	return rx->frame > 0 && rx->wait == RX_RUN;
@@ -308,7 +308,7 @@ void net_rx_start(struct net *n)
 	rx->on = true;
 	rx->wait = RX_RUN;
 	rx->errors = 0;
-	(void)queue_want_kicks(ring(n), false);
+	(void)queue_want_notify(ring(n), false);
 	limiter_resume(rx->limiter);
 }
 
@@ -322,7 +322,7 @@ void net_rx_stop(struct net *n)
 		/* what it owes the limiter is forgiven: it could not be kept */
 		if (rx->placed == rx->frame) {
 			push_frame(n);
-			vdev_notify(&n->dev, NET_RX);
+			vdev_interrupt(&n->dev, NET_RX);
 		} else {
 			drop_frame(n);
 		}

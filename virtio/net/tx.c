@@ -183,15 +183,16 @@ int net_tx_run(struct net *n)
 	int r = 0;
 
 	do {
-		(void)queue_want_kicks(ring(n), false);
+		(void)queue_want_notify(ring(n), false);
 		while (tx->wait == TX_RUN && spent < TX_TURN_COST && (r = next(n)) > 0)
 			spent += serve(n);
 		/* guest: a ring that is never empty must not keep the loop */
 		spent++;
 		looks++;
 	} while (r == 0 && tx->wait == TX_RUN && spent < TX_TURN_COST &&
-		!queue_want_kicks(ring(n), true));
-	vdev_notify(&n->dev, NET_TX); /* once for all, also for those before a fault */
+		!queue_want_notify(ring(n), true));
+	vdev_interrupt(
+		&n->dev, NET_TX); /* once for all, also for those before a fault */
 	if (r < 0)
 		return r;
 	if (tx->wait != TX_RUN)

@@ -185,7 +185,7 @@ MUST_CHECK int vsock_connect_host(const struct vsock *s, uint32_t port);
 MUST_CHECK int vsock_serve_rx(struct vsock *s);
 /* Takes packets until there is none, or as many RSTs wait for the guest as may. */
 MUST_CHECK int vsock_serve_tx(struct vsock *s);
-/* The event queue was kicked. */
+/* The event queue was notified. */
 MUST_CHECK int vsock_serve_event(struct vsock *s);
 /* Tells the guest that its connections are gone (5.10.6.7), and shuts the gate. */
 MUST_CHECK int vsock_push_event(struct vsock *s);

@@ -100,7 +100,7 @@ static int pop_rx(struct vsock *s)
 	struct queue *q = &s->dev.queue[VSOCK_RX];
 	int r = queue_pop(q, &s->chain);
 
-	if (r == 0 && !queue_want_kicks(q, true))
+	if (r == 0 && !queue_want_notify(q, true))
 		r = queue_pop(q, &s->chain);
 	s->starved = r == 0;
 	/* guest: no place for a header and a byte */
@@ -143,7 +143,7 @@ int vsock_serve_rx(struct vsock *s)
 	}
 	/* once for all, also for those before a fault; a queue may be missing */
 	if (spent > 0)
-		vdev_notify(&s->dev, VSOCK_RX);
+		vdev_interrupt(&s->dev, VSOCK_RX);
 	if (r < 0) {
 		s->stats.rx_queue_event_fails++;
 		return r;
@@ -274,11 +274,11 @@ int vsock_serve_tx(struct vsock *s)
 
 	if (!s->tx_work)
 		return 0;
-	(void)queue_want_kicks(q, false); /* emptiness is seen by popping */
+	(void)queue_want_notify(q, false); /* emptiness is seen by popping */
 	while (r >= 0 && spent < TURN_COST && s->n_rst < VSOCK_RST_MAX) {
 		r = queue_pop(q, &s->chain);
 		if (r == 0) {
-			if (queue_want_kicks(q, true)) {
+			if (queue_want_notify(q, true)) {
 				s->tx_work = false;
 				break;
 			}
@@ -295,7 +295,7 @@ int vsock_serve_tx(struct vsock *s)
 		}
 	}
 	if (spent > 0)
-		vdev_notify(&s->dev, VSOCK_TX);
+		vdev_interrupt(&s->dev, VSOCK_TX);
 	if (r < 0) {
 		s->stats.tx_queue_event_fails++;
 		return r;
@@ -337,7 +337,7 @@ void vsock_keep_sent(struct vsock *s, bool ends)
 		}
 		queue_push(q, s->chain.head, 0);
 		if (!ends)
-			vdev_notify(&s->dev, VSOCK_TX);
+			vdev_interrupt(&s->dev, VSOCK_TX);
 	}
 }
 
@@ -360,7 +360,7 @@ int vsock_push_event(struct vsock *s)
 	if (r < 0)
 		return r;
 	queue_push(q, s->chain.head, sizeof(ev));
-	vdev_notify(&s->dev, VSOCK_EVENT);
+	vdev_interrupt(&s->dev, VSOCK_EVENT);
 	s->gate_left = queue_await_more(q);
 	s->gate = VSOCK_GATE_TOLD;
 	return 0;

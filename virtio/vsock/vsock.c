@@ -158,7 +158,7 @@ static void on_timer(void *self, uint32_t events)
 	vsock_run(s);
 }
 
-static int vsock_kick(struct vdev *v, unsigned q)
+static int vsock_notify(struct vdev *v, unsigned q)
 {
 	struct vsock *s = vsock_of(v);
 	int r = 0;
@@ -168,7 +168,7 @@ static int vsock_kick(struct vdev *v, unsigned q)
 	case VSOCK_RX:
 		s->stats.rx_queue_event_count++;
 		if (s->starved)
-			(void)queue_want_kicks(&v->queue[VSOCK_RX], false);
+			(void)queue_want_notify(&v->queue[VSOCK_RX], false);
 		s->starved = false;
 		break;
 	case VSOCK_TX:
@@ -308,7 +308,7 @@ static const struct vdev_ops vsock_ops = {
 	.id = VIRTIO_ID_VSOCK,
 	.n_queues = 3,
 	.start = vsock_start,
-	.kick = vsock_kick,
+	.notify = vsock_notify,
 	.drain = vsock_drain,
 	.leave = vsock_leave,
 	.snap = vsock_snap,

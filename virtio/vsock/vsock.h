@@ -37,7 +37,7 @@ struct vsock_stats {
 	uint64_t rx_queue_event_fails, tx_queue_event_fails, ev_queue_event_fails;
 	uint64_t muxer_event_fails; /* clients that could not be accepted */
 	uint64_t conn_event_fails;
-	uint64_t rx_queue_event_count, tx_queue_event_count; /* kicks served */
+	uint64_t rx_queue_event_count, tx_queue_event_count; /* notifications served */
 	uint64_t rx_bytes_count, tx_bytes_count; /* payload */
 	uint64_t rx_packets_count, tx_packets_count;
 	uint64_t conns_added, conns_killed, conns_removed;

@@ -9,9 +9,9 @@
 
 enum {
 	LOOP_BATCH = 16,
-	/* So many patient events within so long are many. */
-	PATIENT_EVENTS = 64,
-	PATIENT_US = 64 * 1000,
+	/* So many batchable events within so long are many. */
+	BATCH_EVENTS = 64,
+	BATCH_US = 64 * 1000,
 };
 
 /* In the address of a source, whose lowest bit is otherwise 0: it is not to be read
@@ -30,9 +30,9 @@ struct loop {
 	struct epoll_event batch[LOOP_BATCH];
 	/* gone[i]: a source that was removed after batch[i] was fetched for it. */
 	const struct loop_source *gone[LOOP_BATCH];
-	unsigned n_patient; /* events in a row */
+	unsigned n_batchable; /* events in a row */
 	uint64_t since_us; /* of the first of them, or the end of the last so many */
-	bool patient; /* the policy is SCHED_BATCH */
+	bool is_batch; /* the policy is SCHED_BATCH */
 };
 
 int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e)
@@ -108,34 +108,34 @@ void loop_remove(struct loop *l, struct loop_source *s)
 }
 
 /* Not for a thread that was given another policy. Fails without harm. */
-static void be_patient(struct loop *l, bool on)
+static void set_batch(struct loop *l, bool on)
 {
 	const struct sched_param none = { 0 };
 
-	if (l->patient == on ||
+	if (l->is_batch == on ||
 		sched_getscheduler(0) != (on ? SCHED_OTHER : SCHED_BATCH))
 		return;
 	if (sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none) == 0)
-		l->patient = on;
+		l->is_batch = on;
 }
 
 static bool are_many(const struct loop *l)
 {
-	return clock_us() - l->since_us <= PATIENT_US;
+	return clock_us() - l->since_us <= BATCH_US;
 }
 
 /* Before a source is served: what it starts, a kernel thread perhaps, has the policy
  * that is right for it. */
 static void count(struct loop *l, const struct loop_source *s)
 {
-	if (!s->patient) {
-		be_patient(l, false);
-		l->n_patient = 0;
-	} else if (++l->n_patient == 1) {
+	if (!s->batchable) {
+		set_batch(l, false);
+		l->n_batchable = 0;
+	} else if (++l->n_batchable == 1) {
 		l->since_us = clock_us();
-	} else if (l->n_patient == PATIENT_EVENTS) {
-		be_patient(l, are_many(l));
-		l->n_patient = 0;
+	} else if (l->n_batchable == BATCH_EVENTS) {
+		set_batch(l, are_many(l));
+		l->n_batchable = 0;
 		l->since_us = clock_us(); /* for the look in loop_poll until then */
 	}
 }
@@ -184,8 +184,8 @@ int loop_poll(struct loop *l, int timeout_ms)
 	n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (l->patient && !are_many(l))
-		be_patient(l, false);
+	if (l->is_batch && !are_many(l))
+		set_batch(l, false);
 	serve_batch(l, n);
 	return 0;
 }

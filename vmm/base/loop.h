@@ -32,7 +32,7 @@ struct loop_source {
 	 * follow. While many come, and of other sources none, the loop's thread does
 	 * not take the processor from whoever runs when it wakes (SCHED_BATCH), and so
 	 * finds more of them at once. */
-	bool patient;
+	bool batchable;
 };
 
 /* lock: the device lock, borrowed, held around each callback that is not unlocked. */

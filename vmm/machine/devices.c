@@ -96,14 +96,15 @@ int device_list_add_no_uarts(struct device_list *d, struct err *e)
 	return r;
 }
 
-/* Kicks without a way through husk, and interrupts without one back. */
+/* Binds the notifications of a transport (ioeventfd) and its interrupt (irqfd), so that
+ * neither leaves the kernel. */
 static int bind_to_kvm(struct device_list *d, const struct mmio *t, unsigned n_queues,
 	const struct boot_device *at, struct err *e)
 {
 	int r = kvm_add_irqfd(d->kvm, mmio_irq_fd(t), at->gsi, e);
 
 	for (unsigned q = 0; r == 0 && q < n_queues; q++)
-		r = kvm_add_ioeventfd(d->kvm, mmio_kick_fd(t, q),
+		r = kvm_add_ioeventfd(d->kvm, mmio_notify_fd(t, q),
 			at->start + MMIO_NOTIFY_OFFSET, q, e);
 	return r;
 }

@@ -35,7 +35,7 @@ static void held_submit(struct disk *d, struct disk_req *req)
 	held = req;
 }
 
-static void held_kick(struct disk *d)
+static void held_notify(struct disk *d)
 {
 	(void)d;
 }
@@ -60,7 +60,7 @@ static void held_close(struct disk *d)
 	cr_assert_null(held);
 }
 
-static const struct disk_engine engine = { held_submit, held_kick, held_drain,
+static const struct disk_engine engine = { held_submit, held_notify, held_drain,
 	held_close };
 
 /* The guest's one request, a read of the first sector. */
@@ -79,7 +79,7 @@ static void post(void)
 	cr_assert_eq(guest_write(machine->mem, HEADER, &h, sizeof(h)), 0);
 	cr_assert_eq(guest_write(machine->mem, 0x1000, chain, sizeof(chain)), 0);
 	cr_assert_eq(guest_write(machine->mem, 0x2000, avail, sizeof(avail)), 0);
-	(void)eventfd_write(mmio_kick_fd(machine->devices.virtio[0], 0), 1);
+	(void)eventfd_write(mmio_notify_fd(machine->devices.virtio[0], 0), 1);
 	cr_assert_eq(loop_poll(machine->env.loop, 1000), 0);
 	cr_assert_not_null(held);
 }

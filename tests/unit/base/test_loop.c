@@ -384,8 +384,8 @@ Test(loop, takes_a_signal_for_no_event)
 	cr_assert_eq(loop_poll(loop, -1), 0);
 }
 
-/* Serves n events of a source that is patient, each after so long. */
-static void serve_patient(unsigned n, useconds_t pause_us)
+/* Serves n events of a source that is batchable, each after so long. */
+static void serve_batchable(unsigned n, useconds_t pause_us)
 {
 	while (n-- > 0) {
 		cr_assert_eq(eventfd_write(toy[0].source.fd, 1), 0);
@@ -395,9 +395,9 @@ static void serve_patient(unsigned n, useconds_t pause_us)
 	}
 }
 
-static void watch_patient(void)
+static void watch_batchable(void)
 {
-	toy[0].source.patient = true;
+	toy[0].source.batchable = true;
 	toy[0].then = drain;
 	toy[1].then = drain;
 	watch(&toy[0]);
@@ -408,19 +408,19 @@ static void watch_patient(void)
 static void flood(void)
 {
 	for (int i = 0; i < 1000 && sched_getscheduler(0) != SCHED_BATCH; i++)
-		serve_patient(64, 0);
+		serve_batchable(64, 0);
 	cr_assert_eq(sched_getscheduler(0), SCHED_BATCH);
 }
 
-Test(loop, is_patient_while_many_patient_events_come)
+Test(loop, is_batch_while_many_batchable_events_come)
 {
-	watch_patient();
+	watch_batchable();
 	flood();
 }
 
-Test(loop, is_patient_no_more_when_another_source_has_something)
+Test(loop, is_batch_no_more_when_another_source_has_something)
 {
-	watch_patient();
+	watch_batchable();
 	flood();
 	watch(&toy[1]);
 	poll_once();
@@ -429,25 +429,25 @@ Test(loop, is_patient_no_more_when_another_source_has_something)
 	flood(); /* and so on */
 }
 
-Test(loop, is_not_patient_while_others_come_between)
+Test(loop, is_not_batchable_while_others_come_between)
 {
-	watch_patient();
+	watch_batchable();
 	watch(&toy[1]);
 	for (int i = 0; i < 200; i++) {
-		serve_patient(10, 0);
+		serve_batchable(10, 0);
 		cr_assert_eq(eventfd_write(toy[1].source.fd, 1), 0);
 		poll_once();
 		cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
 	}
 }
 
-Test(loop, is_patient_no_more_when_the_events_end_or_grow_few)
+Test(loop, is_batch_no_more_when_the_events_end_or_grow_few)
 {
-	watch_patient();
+	watch_batchable();
 	flood();
-	serve_patient(1, 70 * 1000);
+	serve_batchable(1, 70 * 1000);
 	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
-	serve_patient(128, 1100);
+	serve_batchable(128, 1100);
 	cr_assert_eq(sched_getscheduler(0), SCHED_OTHER);
 }
 
@@ -456,8 +456,8 @@ Test(loop, leaves_a_policy_that_it_did_not_choose)
 	const struct sched_param none = { 0 };
 
 	cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-	watch_patient();
-	serve_patient(6400, 0);
+	watch_batchable();
+	serve_batchable(6400, 0);
 	cr_assert_eq(sched_getscheduler(0), SCHED_IDLE);
 }
 

@@ -19,7 +19,7 @@ struct loop *fb_loop;
 struct mmio *fb_t;
 struct disk *fb_disk;
 struct disk_req *fb_held[QUEUE_SIZE_MAX];
-unsigned fb_n_held, fb_n_kicks;
+unsigned fb_n_held, fb_n_notified;
 bool fb_is_quick = true;
 
 static void held_submit(struct disk *d, struct disk_req *req)
@@ -28,10 +28,10 @@ static void held_submit(struct disk *d, struct disk_req *req)
 	fb_held[fb_n_held++] = req;
 }
 
-static void held_kick(struct disk *d)
+static void held_notify(struct disk *d)
 {
 	(void)d;
-	fb_n_kicks++;
+	fb_n_notified++;
 }
 
 void fb_complete(unsigned i, int result)
@@ -72,7 +72,7 @@ static void held_close(struct disk *d)
 
 struct disk *fb_open_held(void)
 {
-	static const struct disk_engine engine = { held_submit, held_kick, held_drain,
+	static const struct disk_engine engine = { held_submit, held_notify, held_drain,
 		held_close };
 	struct disk *d;
 
@@ -202,23 +202,23 @@ void fb_poll(int ms)
 	cr_assert_eq(loop_poll(fb_loop, ms), 0);
 }
 
-bool fb_has_kick(void)
+bool fb_has_notify(void)
 {
-	struct pollfd p = { .fd = mmio_kick_fd(fb_t, 0), .events = POLLIN };
+	struct pollfd p = { .fd = mmio_notify_fd(fb_t, 0), .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
 }
 
-void fb_kick_once(void)
+void fb_notify_once(void)
 {
 	fake_set_reg(fb_t, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	fb_poll(0);
 }
 
-void fb_kick(void)
+void fb_notify(void)
 {
-	fb_kick_once();
-	while (fb_has_kick())
+	fb_notify_once();
+	while (fb_has_notify())
 		fb_poll(0);
 }
 

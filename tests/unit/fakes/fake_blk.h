@@ -37,7 +37,7 @@ extern struct disk *fb_disk; /* that is attached */
 
 /* What the engine keeps, in the order of submission. */
 extern struct disk_req *fb_held[QUEUE_SIZE_MAX];
-extern unsigned fb_n_held, fb_n_kicks;
+extern unsigned fb_n_held, fb_n_notified;
 /* Whether a drain of the engine completes everything; if not, it does not answer. */
 extern bool fb_is_quick;
 
@@ -79,11 +79,11 @@ uint8_t fb_status(const struct posted *p);
 uint64_t fb_first(const struct posted *p);
 
 void fb_poll(int ms);
-/* Kicks the queue, and gives the device one turn, or as many as it asks for. */
-void fb_kick_once(void);
-void fb_kick(void);
+/* Notifies the device, and gives the device one turn, or as many as it asks for. */
+void fb_notify_once(void);
+void fb_notify(void);
 /* Whether it asks for another. */
-bool fb_has_kick(void);
+bool fb_has_notify(void);
 /* Until n requests are answered. */
 void fb_wait_used(uint16_t n);
 const struct blk_stats *fb_stats(void);

@@ -151,7 +151,7 @@ bool fv_recv(struct fv_packet *p)
 	memcpy(p->data, fake_at(&fv_drv, rx_at(id) + HDR, p->len), p->len);
 	if (fv_recycle) {
 		post_rx(id, rx_len[id]);
-		fv_kick(FV_RX);
+		fv_notify(FV_RX);
 	}
 	return true;
 }
@@ -196,7 +196,7 @@ void fv_send_raw(const void *p, uint32_t n)
 	tx_posted++;
 	if (fv_post_only)
 		return;
-	fv_kick(FV_TX);
+	fv_notify(FV_TX);
 	fv_settle();
 }
 
@@ -279,7 +279,7 @@ void fv_hear(struct fv_conn *c, const struct fv_packet *p)
 	c->host_fwd = p->fwd_cnt;
 }
 
-void fv_kick(unsigned q)
+void fv_notify(unsigned q)
 {
 	fake_set_reg(fv_t, VIRTIO_MMIO_QUEUE_NOTIFY, q);
 }

@@ -56,10 +56,10 @@ bool fv_faulted(void);
 void fv_settle(void);
 /* Whether the loop has nothing to do: no callback for a while. */
 bool fv_is_idle(void);
-void fv_kick(unsigned q);
+void fv_notify(unsigned q);
 
 /* Makes n receive buffers of len bytes of payload available, in two descriptors each,
- * without a kick. */
+ * without a notification. */
 void fv_give_rx(unsigned n, uint32_t len);
 void fv_give_event(void);
 /* Packets that the guest takes are given back as buffers while this is on. */
@@ -76,7 +76,8 @@ void fv_expect_nothing(void);
 
 /* Sends a packet with len bytes of data; the chain says so too. */
 void fv_send(const struct fv_packet *p);
-/* The packet that is sent next stays in the ring, without a kick: no more than one. */
+/* The packet that is sent next stays in the ring, without a notification: no more than
+ * one. */
 extern bool fv_post_only;
 /* Posts any bytes as a chain. */
 void fv_send_raw(const void *p, uint32_t n);

@@ -13,14 +13,14 @@ static void toy_start(struct vdev *v)
 	toy_of(v)->starts++;
 }
 
-static int toy_kick(struct vdev *v, unsigned q)
+static int toy_notify(struct vdev *v, unsigned q)
 {
 	struct toy *toy = toy_of(v);
-	int r = toy->kick_result;
+	int r = toy->notify_result;
 
 	assert(v->queue[q].desc); /* started, or the transport is wrong */
-	toy->kicks[q]++;
-	toy->kick_result = 0;
+	toy->notifies[q]++;
+	toy->notify_result = 0;
 	return r;
 }
 
@@ -50,7 +50,7 @@ static const struct vdev_ops toy_ops = {
 	.id = TOY_ID,
 	.n_queues = 2,
 	.start = toy_start,
-	.kick = toy_kick,
+	.notify = toy_notify,
 	.drain = toy_drain,
 	.snap = toy_snap,
 	.destroy = toy_destroy,

@@ -25,10 +25,10 @@ struct toy {
 	pthread_mutex_t lock;
 	struct loop *loop;
 	struct mmio *t;
-	unsigned starts, kicks[2], drains, destroys;
+	unsigned starts, notifies[2], drains, destroys;
 	bool in_flight; /* drain gives in_flight_fd */
 	int in_flight_fd;
-	int kick_result; /* of the next kick; then 0 again */
+	int notify_result; /* of the next notification; then 0 again */
 	uint32_t saved; /* the device's own state */
 	bool snap_ok;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * mmio: the registers and the status state machine, with a toy device of two queues
- * that counts what it is asked to do. Faults, kicks and snapshots: test_mmio_life.c.
+ * that counts what it is asked to do. Faults, notifications and snapshots:
+ * test_mmio_life.c.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -317,7 +318,7 @@ Test(mmio, keeps_both_halves_of_an_address)
 Test(mmio, acknowledges_only_the_interrupts_named)
 {
 	fake_bring_up(t, drv, TOY_TRANSPORT);
-	mmio_vdev(t)->host->interrupt(mmio_vdev(t));
+	mmio_vdev(t)->transport->interrupt(mmio_vdev(t));
 	vdev_config_changed(mmio_vdev(t));
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
 	cr_assert_eq(fake_irqs(t), 2);

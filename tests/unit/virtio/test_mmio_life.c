@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mmio: kicks, guest faults, reset, pause and snapshots, with the toy device.
+ * mmio: notifications, guest faults, reset, pause and snapshots, with the toy device.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -47,64 +47,64 @@ static void bring_up(void)
 }
 
 /* As KVM does for an ioeventfd. */
-static void kick(unsigned q)
+static void notify(unsigned q)
 {
 	uint64_t one = 1;
 
-	cr_assert_eq(write(mmio_kick_fd(t, q), &one, sizeof(one)), sizeof(one));
+	cr_assert_eq(write(mmio_notify_fd(t, q), &one, sizeof(one)), sizeof(one));
 	toy_poll(&toy);
 }
 
-Test(mmio_life, serves_kicks_by_eventfd_and_by_register)
+Test(mmio_life, serves_notifies_by_eventfd_and_by_register)
 {
 	bring_up();
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 1);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 1);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 2);
+	cr_assert_eq(toy.notifies[0], 2);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 2);
+	cr_assert_eq(toy.notifies[0], 2);
 }
 
-Test(mmio_life, ignores_kicks_before_driver_ok)
+Test(mmio_life, ignores_notifies_before_driver_ok)
 {
-	kick(0);
+	notify(0);
 	cr_assert(fake_negotiate(t, TOY_TRANSPORT));
 	fake_set_queue(t, 0, &toy.drv);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
 	cr_assert_eq(mmio_faults(t), 0);
 }
 
-Test(mmio_life, ignores_kicks_of_queues_that_are_not_there)
+Test(mmio_life, ignores_notifies_of_queues_that_are_not_there)
 {
 	bring_up();
-	kick(1); /* never made ready */
+	notify(1); /* never made ready */
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 2);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, UINT32_MAX);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0] + toy.kicks[1], 0);
+	cr_assert_eq(toy.notifies[0] + toy.notifies[1], 0);
 	cr_assert_eq(mmio_faults(t), 0);
 }
 
 Test(mmio_life, calls_again_a_device_that_has_work_left)
 {
 	bring_up();
-	toy.kick_result = 1;
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 1);
+	toy.notify_result = 1;
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 1);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 2);
+	cr_assert_eq(toy.notifies[0], 2);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 2);
+	cr_assert_eq(toy.notifies[0], 2);
 }
 
 Test(mmio_life, needs_a_reset_after_a_guest_fault)
 {
 	bring_up();
-	toy.kick_result = -EPROTO;
-	kick(0);
+	toy.notify_result = -EPROTO;
+	notify(0);
 	cr_assert(needs_reset());
 	cr_assert_eq(mmio_faults(t), 1);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
@@ -120,9 +120,9 @@ Test(mmio_life, serves_nothing_and_does_not_spin_while_it_needs_a_reset)
 
 	bring_up();
 	vdev_fault(mmio_vdev(t));
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
-	cr_assert_eq(read(mmio_kick_fd(t, 0), &count, sizeof(count)), -1);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(read(mmio_notify_fd(t, 0), &count, sizeof(count)), -1);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, status() | VIRTIO_CONFIG_S_FAILED);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0xf);
 	cr_assert(needs_reset());
@@ -137,8 +137,8 @@ Test(mmio_life, works_again_after_the_reset)
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 	fake_bring_up(t, &toy.drv, TOY_TRANSPORT);
 	cr_assert_not(needs_reset());
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 1);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 1);
 	vdev_fault(mmio_vdev(t));
 	cr_assert_eq(mmio_faults(t), 2);
 }
@@ -151,8 +151,8 @@ Test(mmio_life, drains_on_reset_and_forgets_the_queues)
 	cr_assert_eq(mmio_vdev(t)->queue[0].size, 0);
 	cr_assert_null(mmio_vdev(t)->queue[0].desc);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_QUEUE_READY), 0);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(toy.drains, 1);
 }
@@ -168,8 +168,8 @@ Test(mmio_life, takes_a_bad_ring_for_a_guest_fault_and_does_not_start)
 	cr_assert(needs_reset());
 	cr_assert_eq(toy.starts, 0);
 	cr_assert_eq(fake_irqs(t), 1);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
 }
 
 Test(mmio_life, takes_a_size_that_does_not_fit_16_bits_for_a_fault)
@@ -198,22 +198,22 @@ Test(mmio_life, is_unharmed_by_garbage_in_every_register)
 	cr_assert_eq(status(), 0xf);
 }
 
-Test(mmio_life, keeps_kicks_that_come_while_it_is_paused)
+Test(mmio_life, keeps_notifies_that_come_while_it_is_paused)
 {
 	bring_up();
 	mmio_pause(t);
 	cr_assert_eq(toy.drains, 1);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
 	mmio_resume(t);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 1);
+	cr_assert_eq(toy.notifies[0], 1);
 }
 
 Test(mmio_life, raises_a_pending_interrupt_again_on_resume)
 {
 	bring_up();
-	mmio_vdev(t)->host->interrupt(mmio_vdev(t));
+	mmio_vdev(t)->transport->interrupt(mmio_vdev(t));
 	(void)fake_irqs(t);
 	mmio_pause(t);
 	mmio_resume(t);
@@ -264,7 +264,7 @@ Test(mmio_life, survives_a_snapshot)
 	struct stream s;
 
 	bring_up();
-	mmio_vdev(t)->host->interrupt(mmio_vdev(t));
+	mmio_vdev(t)->transport->interrupt(mmio_vdev(t));
 	vdev_config_changed(mmio_vdev(t));
 	toy.saved = 77;
 	save(&s);
@@ -280,7 +280,7 @@ Test(mmio_life, survives_a_snapshot)
 	mmio_resume(t);
 	cr_assert_eq(fake_irqs(t), 1);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 1);
+	cr_assert_eq(toy.notifies[0], 1);
 	stream_fini(&s);
 }
 
@@ -312,7 +312,7 @@ Test(mmio_life, stays_faulted_over_a_snapshot)
 	cr_assert_eq(toy.starts, 0);
 	mmio_resume(t);
 	toy_poll(&toy);
-	cr_assert_eq(toy.kicks[0], 0);
+	cr_assert_eq(toy.notifies[0], 0);
 	stream_fini(&s);
 }
 
@@ -413,7 +413,7 @@ Test(mmio_life, is_in_the_old_status_until_the_reset_is_complete)
 	cr_assert_eq(toy.dev.queue[0].size, 0);
 }
 
-/* guest: neither goes on with a device that is being reset, nor kicks it */
+/* guest: neither goes on with a device that is being reset, nor notifications it */
 Test(mmio_life, takes_nothing_until_the_reset_is_complete)
 {
 	be_in_flight();
@@ -421,14 +421,14 @@ Test(mmio_life, takes_nothing_until_the_reset_is_complete)
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NUM, 1);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 0);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 0);
 	cr_assert_eq(toy.dev.queue[0].size, 8);
 	toy.in_flight = false;
 	cr_assert_eq(status(), 0);
 	fake_bring_up(t, &toy.drv, TOY_TRANSPORT);
-	kick(0);
-	cr_assert_eq(toy.kicks[0], 1);
+	notify(0);
+	cr_assert_eq(toy.notifies[0], 1);
 }
 
 Test(mmio_life, completes_a_reset_with_the_first_write_after_it)

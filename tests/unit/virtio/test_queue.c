@@ -50,8 +50,8 @@ Test(queue, gives_nothing_before_it_is_started)
 
 	fake_post(&drv, &(struct fake_span){ FAKE_HEAP, 16, false }, 1);
 	cr_assert_eq(queue_pop(&raw, &chain), 0);
-	cr_assert(queue_want_kicks(&raw, true));
-	cr_assert_not(queue_should_notify(&raw));
+	cr_assert(queue_want_notify(&raw, true));
+	cr_assert_not(queue_wants_interrupt(&raw));
 }
 
 Test(queue, pops_a_direct_chain)

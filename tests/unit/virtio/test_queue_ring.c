@@ -158,19 +158,19 @@ Test(queue_ring, heeds_the_no_interrupt_flag)
 {
 	cr_assert_eq(start(false), 0);
 	serve_one();
-	cr_assert(queue_should_notify(&q));
+	cr_assert(queue_wants_interrupt(&q));
 	fake_set_avail_flags(&drv, VRING_AVAIL_F_NO_INTERRUPT);
 	serve_one();
-	cr_assert_not(queue_should_notify(&q));
+	cr_assert_not(queue_wants_interrupt(&q));
 }
 
 Test(queue_ring, does_not_notify_of_nothing)
 {
 	cr_assert_eq(start(false), 0);
-	cr_assert_not(queue_should_notify(&q));
+	cr_assert_not(queue_wants_interrupt(&q));
 	serve_one();
-	cr_assert(queue_should_notify(&q));
-	cr_assert_not(queue_should_notify(&q));
+	cr_assert(queue_wants_interrupt(&q));
+	cr_assert_not(queue_wants_interrupt(&q));
 }
 
 Test(queue_ring, notifies_when_the_used_event_is_passed)
@@ -180,39 +180,39 @@ Test(queue_ring, notifies_when_the_used_event_is_passed)
 	fake_set_used_event(&drv, 2);
 	serve_one();
 	serve_one();
-	cr_assert_not(queue_should_notify(&q));
+	cr_assert_not(queue_wants_interrupt(&q));
 	serve_one();
-	cr_assert(queue_should_notify(&q));
+	cr_assert(queue_wants_interrupt(&q));
 	serve_one();
-	cr_assert_not(queue_should_notify(&q));
+	cr_assert_not(queue_wants_interrupt(&q));
 }
 
-Test(queue_ring, asks_for_kicks_by_flag)
+Test(queue_ring, asks_for_notifies_by_flag)
 {
 	cr_assert_eq(start(false), 0);
-	cr_assert(queue_want_kicks(&q, false));
+	cr_assert(queue_want_notify(&q, false));
 	cr_assert_eq(fake_used_flags(&drv), VRING_USED_F_NO_NOTIFY);
-	cr_assert(queue_want_kicks(&q, true));
+	cr_assert(queue_want_notify(&q, true));
 	cr_assert_eq(fake_used_flags(&drv), 0);
 }
 
-Test(queue_ring, asks_for_kicks_by_event)
+Test(queue_ring, asks_for_notifies_by_event)
 {
 	cr_assert_eq(start(true), 0);
 	for (unsigned i = 0; i < 3; i++)
 		serve_one();
-	cr_assert(queue_want_kicks(&q, false));
+	cr_assert(queue_want_notify(&q, false));
 	cr_assert_eq(fake_avail_event(&drv), 0);
-	cr_assert(queue_want_kicks(&q, true));
+	cr_assert(queue_want_notify(&q, true));
 	cr_assert_eq(fake_avail_event(&drv), 3);
 	cr_assert_eq(fake_used_flags(&drv), 0);
 }
 
-Test(queue_ring, tells_what_came_before_kicks_were_asked_for)
+Test(queue_ring, tells_what_came_before_notifies_were_asked_for)
 {
 	cr_assert_eq(start(true), 0);
 	fake_post(&drv, &(struct fake_span){ FAKE_HEAP, 16, false }, 1);
-	cr_assert_not(queue_want_kicks(&q, true));
+	cr_assert_not(queue_want_notify(&q, true));
 }
 
 Test(queue_ring, marks_what_it_writes_as_dirty)
@@ -243,7 +243,7 @@ Test(queue_ring, marks_the_used_ring_dirty_when_tracking_begins_after_the_start)
 	cr_assert(guest_is_dirty(drv.mem, FAKE_USED));
 }
 
-Test(queue_ring, asks_for_a_kick_past_what_waits)
+Test(queue_ring, asks_for_a_notify_past_what_waits)
 {
 	const struct fake_span span = { FAKE_HEAP, 16, false };
 
@@ -254,7 +254,7 @@ Test(queue_ring, asks_for_a_kick_past_what_waits)
 		cr_assert_eq(start(with), 0);
 		for (unsigned i = 0; i < 3; i++)
 			fake_post(&drv, &span, 1);
-		(void)queue_want_kicks(&q, false);
+		(void)queue_want_notify(&q, false);
 		cr_assert_eq(queue_pop(&q, &chain), 1);
 		cr_assert_eq(queue_await_more(&q), 2);
 		cr_assert_eq(fake_avail_event(&drv), with ? 3 : 0);

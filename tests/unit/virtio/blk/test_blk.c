@@ -97,19 +97,19 @@ static void one_turn(void)
 	cr_assert_eq(loop_poll(loop, 0), 0);
 }
 
-static bool has_kick(void)
+static bool has_notify(void)
 {
-	struct pollfd p = { .fd = mmio_kick_fd(t, 0), .events = POLLIN };
+	struct pollfd p = { .fd = mmio_notify_fd(t, 0), .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
 }
 
 /* The device has as many turns as it asks for: on a slow machine, any request may use
  * one up. */
-static void kick(void)
+static void notify(void)
 {
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-	while (has_kick())
+	while (has_notify())
 		one_turn();
 }
 
@@ -137,7 +137,7 @@ static uint8_t request(uint32_t type, uint64_t sector, gpa_t data, uint32_t len,
 	spans[n++] = (struct fake_span){ status_at, 1, true };
 	*(uint8_t *)fake_at(&drv, status_at, 1) = STATUS_UNSET;
 	fake_post(&drv, spans, n);
-	kick();
+	notify();
 	cr_assert_not(faulted());
 	cr_assert(fake_take_used(&drv, &id, used ? used : &ignored));
 	return status();
@@ -273,7 +273,7 @@ Test(blk, assumes_nothing_about_framing)
 	uint32_t id, used;
 
 	fake_post_indirect(&drv, spans, ARRAY_LEN(spans), NULL);
-	kick();
+	notify();
 	cr_assert(fake_take_used(&drv, &id, &used));
 	cr_assert_eq(used, 513);
 	cr_assert_eq(*(uint64_t *)fake_at(&drv, data, 8), 3);
@@ -289,7 +289,7 @@ Test(blk, takes_header_and_data_from_one_span)
 
 	cr_assert_eq(data, all + 16);
 	fake_post(&drv, spans, 2);
-	kick();
+	notify();
 	cr_assert_eq(status(), 0);
 	cr_assert_eq(on_disk(5), 0x7777777777777777);
 }
@@ -307,7 +307,7 @@ Test(blk, moves_254_segments_in_one_request)
 		spans[i] = (struct fake_span){ fake_alloc(&drv, 512, 0xff), 512, true };
 	spans[255] = (struct fake_span){ status_at, 1, true };
 	fake_post_indirect(&drv, spans, 256, NULL);
-	kick();
+	notify();
 	cr_assert_eq(status(), 0);
 	cr_assert(fake_take_used(&drv, &id, &used));
 	cr_assert_eq(used, 254 * 512 + 1);
@@ -363,7 +363,7 @@ Test(blk, refuses_data_in_both_directions)
 		};
 
 		fake_post(&drv, spans, 4);
-		kick();
+		notify();
 		cr_assert_eq(status(), VIRTIO_BLK_S_IOERR);
 		cr_assert_eq(on_disk(2), 2);
 		cr_assert_eq(*(uint8_t *)fake_at(&drv, data + 512, 1), 0x99);
@@ -438,7 +438,7 @@ Test(blk, takes_a_chain_without_a_status_byte_for_a_fault)
 	struct fake_span span = { header(VIRTIO_BLK_T_IN, 0), 16, false };
 
 	fake_post(&drv, &span, 1);
-	kick();
+	notify();
 	cr_assert(faulted());
 	cr_assert_eq(fake_used_idx(&drv), 0);
 }
@@ -449,7 +449,7 @@ Test(blk, takes_a_short_header_for_a_fault)
 		{ status_at, 1, true } };
 
 	fake_post(&drv, spans, 2);
-	kick();
+	notify();
 	cr_assert(faulted());
 	cr_assert_eq(status(), STATUS_UNSET);
 }
@@ -462,7 +462,7 @@ Test(blk, answers_what_came_before_a_fault)
 
 	fake_post(&drv, good, 2);
 	fake_offer(&drv, 64);
-	kick();
+	notify();
 	cr_assert(faulted());
 	cr_assert_eq(status(), 0);
 	cr_assert(fake_take_used(&drv, &id, &used));
@@ -476,15 +476,15 @@ Test(blk, answers_a_batch_with_one_interrupt)
 
 	for (unsigned i = 0; i < 20; i++)
 		fake_post(&drv, spans, 3);
-	kick();
+	notify();
 	cr_assert_eq(fake_used_idx(&drv), 20);
 	cr_assert_eq(fake_irqs(t), 1);
 	cr_assert_eq(stats()->queue_event_count, 1);
 }
 
-Test(blk, counts_kicks_for_nothing)
+Test(blk, counts_notifies_for_nothing)
 {
-	kick();
+	notify();
 	cr_assert_eq(stats()->queue_event_count, 1);
 	cr_assert_eq(stats()->no_avail_buffer, 1);
 	cr_assert_eq(fake_irqs(t), 0);

@@ -22,9 +22,9 @@ Test(blk_async, has_many_requests_in_flight_and_starts_them_together)
 
 	for (unsigned i = 0; i < 32; i++)
 		p[i] = fb_post(VIRTIO_BLK_T_IN, i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 32);
-	cr_assert_eq(fb_n_kicks, 1);
+	cr_assert_eq(fb_n_notified, 1);
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
 	cr_assert_eq(fake_irqs(fb_t), 0);
 	while (fb_n_held > 0)
@@ -47,7 +47,7 @@ Test(blk_async, answers_in_the_order_of_completion)
 
 	for (unsigned i = 0; i < 4; i++)
 		p[i] = fb_post(VIRTIO_BLK_T_IN, 10 + i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	for (unsigned i = 0; i < 4; i++) {
 		fb_complete(order[i], 0);
 		fb_batch();
@@ -65,7 +65,7 @@ Test(blk_async, fails_only_the_requests_that_the_disk_fails)
 		      b = fb_post(VIRTIO_BLK_T_OUT, 2, 512, 2),
 		      c = fb_post(VIRTIO_BLK_T_FLUSH, 0, 0, 0);
 
-	fb_kick();
+	fb_notify();
 	fb_complete(0, -ENOSPC);
 	fb_complete(1, -EIO);
 	fb_complete(0, 0);
@@ -81,21 +81,21 @@ Test(blk_async, bounds_what_is_in_flight)
 {
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 3, 512, 0xff);
 
-	fb_kick();
+	fb_notify();
 	for (unsigned i = 0; i < 299; i++) {
 		fake_offer(&fb_drv, p.head);
 		if (i % 50 == 0)
-			fb_kick();
+			fb_notify();
 	}
 	for (unsigned i = 0; i < 5; i++)
-		fb_kick();
+		fb_notify();
 	cr_assert_eq(fb_n_held, QUEUE_SIZE_MAX);
 	cr_assert_gt(fb_stats()->io_engine_throttled_events, 0);
 	cr_assert_gt(fb_stats()->remaining_reqs_count, 0);
 	fb_complete(7, 0);
 	fb_batch();
 	cr_assert_eq(fb_n_held, QUEUE_SIZE_MAX - 1);
-	fb_poll(0); /* no kick is needed */
+	fb_poll(0); /* no notification is needed */
 	cr_assert_eq(fb_n_held, QUEUE_SIZE_MAX);
 	for (unsigned i = 0; i < 10; i++) {
 		while (fb_n_held > 0)
@@ -111,12 +111,12 @@ Test(blk_async, has_nothing_in_flight_when_paused_and_goes_on_when_resumed)
 {
 	struct posted a = fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff), b;
 
-	fb_kick();
+	fb_notify();
 	mmio_pause(fb_t);
 	cr_assert_eq(fb_n_held, 0);
 	cr_assert_eq(fb_status(&a), 0);
 	b = fb_post(VIRTIO_BLK_T_IN, 6, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 0);
 	mmio_resume(fb_t);
 	fb_poll(0);
@@ -133,7 +133,7 @@ Test(blk_async, does_not_write_to_guest_memory_after_a_reset)
 
 	for (unsigned i = 0; i < 8; i++)
 		p[i] = fb_post(VIRTIO_BLK_T_IN, i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 8);
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(fb_n_held, 0);
@@ -146,7 +146,7 @@ Test(blk_async, does_not_write_to_guest_memory_after_a_reset)
 	fake_reboot(&fb_drv);
 	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
 	p[0] = fb_post(VIRTIO_BLK_T_IN, 9, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	fb_complete(0, 0);
 	cr_assert_eq(fb_first(&p[0]), 9);
 }
@@ -156,7 +156,7 @@ Test(blk_async, discards_range_by_range)
 	struct posted p =
 		fb_post_ranges(VIRTIO_BLK_T_DISCARD, (uint64_t[]){ 8, 32 }, 2, 8);
 
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1);
 	cr_assert_eq(fb_held[0]->at, 4096);
 	fb_complete(0, 0);
@@ -173,7 +173,7 @@ Test(blk_async, discards_nothing_when_one_range_is_bad)
 	struct posted p = fb_post_ranges(
 		VIRTIO_BLK_T_DISCARD, (uint64_t[]){ 8, UINT64_MAX }, 2, 8);
 
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 0);
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_IOERR);
 	cr_assert_eq(fb_stats()->invalid_reqs_count, 1);
@@ -184,7 +184,7 @@ Test(blk_async, answers_what_is_in_flight_after_a_fault_and_serves_no_more)
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
 
 	fake_offer(&fb_drv, 256); /* past the ring */
-	fb_kick();
+	fb_notify();
 	cr_assert(fake_reg(fb_t, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	cr_assert_eq(fb_stats()->event_fails, 1);
 	cr_assert_eq(fb_n_held, 1);
@@ -209,7 +209,7 @@ Test(blk_async, moves_the_right_bytes_at_depth_64)
 				VIRTIO_BLK_T_OUT, to + i, 512, (uint8_t)(round + i));
 			r[i] = fb_post(VIRTIO_BLK_T_IN, from + i, 512, 0xee);
 		}
-		fb_kick();
+		fb_notify();
 		fb_wait_used((uint16_t)((round + 1) * 64));
 		for (unsigned i = 0; i < 32; i++) {
 			uint8_t byte = (uint8_t)(round + i - 1);
@@ -234,7 +234,7 @@ Test(blk_async, is_reset_under_load)
 			(void)fb_post(
 				i % 4 == 0 ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_OUT, i,
 				i % 4 == 0 ? 0 : 512, (uint8_t)round);
-		fb_kick();
+		fb_notify();
 		fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0);
 		while (fake_reg(fb_t, VIRTIO_MMIO_STATUS) != 0)
 			fb_poll(10);
@@ -263,7 +263,7 @@ Test(blk_async, changes_its_disk_under_load)
 	fb_attach_real();
 	for (unsigned i = 0; i < 200; i++)
 		p[i] = fb_post(VIRTIO_BLK_T_OUT, i, 512, 0x77);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(disk_open(fb_path, false, &next, NULL), 0);
 	cr_assert_eq(disk_go_async(next, fb_loop, NULL), 0);
 	while (!blk_hold(mmio_vdev(fb_t)))
@@ -283,7 +283,7 @@ Test(blk_async, tells_the_driver_of_another_disk)
 	uint64_t capacity = 0;
 	struct disk *next;
 
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1);
 	cr_assert_eq(truncate(fb_path, 1000 * 512), 0);
 	next = fb_open_held();
@@ -300,7 +300,7 @@ Test(blk_async, tells_the_driver_of_another_disk)
 	cr_assert(
 		fake_reg(fb_t, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
 	p = fb_post(VIRTIO_BLK_T_IN, 999, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	fb_complete(0, 0);
 	cr_assert_eq(fb_status(&p), 0);
 }
@@ -314,6 +314,6 @@ Test(blk_async, refuses_a_disk_of_the_other_kind)
 	cr_assert_eq(blk_set_disk(mmio_vdev(fb_t), next), -EINVAL);
 	blk_release(mmio_vdev(fb_t));
 	(void)fb_post(VIRTIO_BLK_T_OUT, 1, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1);
 }

@@ -41,7 +41,7 @@ Test(blk_flight, is_bounded_in_bytes)
 	for (unsigned i = 1; i < 256; i++)
 		fake_offer(&fb_drv, p.head);
 	for (unsigned i = 0; i < 5; i++)
-		fb_kick();
+		fb_notify();
 	cr_assert_leq(held_bytes(), ROOM);
 	cr_assert_eq(fb_n_held, ROOM / (4 << 20));
 	cr_assert_gt(fb_stats()->io_engine_throttled_events, 0);
@@ -50,7 +50,7 @@ Test(blk_flight, is_bounded_in_bytes)
 		cr_assert_leq(held_bytes(), ROOM);
 		fb_complete(0, 0);
 		fb_batch();
-		fb_kick();
+		fb_notify();
 	}
 	cr_assert_eq(fake_used_idx(&fb_drv), 256);
 	cr_assert_eq(fb_stats()->read_bytes, (uint64_t)256 * (4 << 20));
@@ -63,29 +63,29 @@ Test(blk_flight, counts_zeroing_and_flushes_and_discards)
 
 	for (unsigned i = 0; i < 8; i++)
 		(void)fb_post_ranges(VIRTIO_BLK_T_WRITE_ZEROES, at, 1, 1 << 15);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1, "16 MiB");
 	while (fake_used_idx(&fb_drv) < 8) {
 		fb_complete_all();
-		fb_kick();
+		fb_notify();
 	}
 	for (unsigned i = 0; i < 100; i++)
 		(void)fb_post(VIRTIO_BLK_T_FLUSH, 0, 0, 0);
-	fb_kick();
+	fb_notify();
 	cr_assert_leq(fb_n_held, 16);
 	while (fake_used_idx(&fb_drv) < 108) {
 		fb_complete_all();
-		fb_kick();
+		fb_notify();
 	}
 	for (unsigned i = 0; i < 100; i++)
 		(void)fb_post_ranges(VIRTIO_BLK_T_DISCARD, at, 16, 1 << 19);
-	fb_kick();
+	fb_notify();
 	n = fb_n_held;
 	cr_assert_leq(n, 2);
 	while (fake_used_idx(&fb_drv) < 208) {
 		cr_assert_leq(fb_n_held, 2);
 		fb_complete_all();
-		fb_kick();
+		fb_notify();
 	}
 }
 
@@ -93,7 +93,7 @@ Test(blk_flight, does_not_hold_small_requests_back)
 {
 	for (unsigned i = 0; i < 200; i++)
 		(void)fb_post(VIRTIO_BLK_T_IN, i, 512, 0);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 200);
 }
 
@@ -105,7 +105,7 @@ Test(blk_flight, has_a_huge_request_in_steps_and_alone)
 	uint32_t id, used;
 
 	q = fb_post(VIRTIO_BLK_T_IN, 3, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	while (at < 8 * 512 + len) {
 		cr_assert_eq(fb_n_held, 1);
 		cr_assert_eq(fb_held[0]->at, at);
@@ -114,13 +114,13 @@ Test(blk_flight, has_a_huge_request_in_steps_and_alone)
 		fb_complete(0, 0);
 		fb_batch();
 		if (at < 8 * 512 + len)
-			fb_kick();
+			fb_notify();
 	}
 	cr_assert_eq(fb_n_held, 0);
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
 	cr_assert(fake_take_used(&fb_drv, &id, &used));
 	cr_assert_eq(used, len + 1);
-	fb_poll(0); /* no kick is needed */
+	fb_poll(0); /* no notification is needed */
 	cr_assert_eq(fb_n_held, 1);
 	fb_complete(0, 0);
 	cr_assert_eq(fb_first(&q), 3);
@@ -130,7 +130,7 @@ Test(blk_flight, fails_a_huge_request_with_its_first_step_that_fails)
 {
 	struct posted p = fb_post_many(VIRTIO_BLK_T_OUT, 0, 512 << 10, 100);
 
-	fb_kick();
+	fb_notify();
 	fb_complete(0, 0);
 	fb_complete(0, -ENOSPC);
 	cr_assert_eq(fb_n_held, 0);
@@ -154,14 +154,14 @@ Test(blk_flight, is_reset_when_nothing_is_in_flight_any_more)
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
 
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_lt(busy(), 0);
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0); /* and comes back */
 	cr_assert_neq(status_register(), 0);
 	cr_assert_eq(busy(), FB_HELD_FD);
 	/* guest: goes on as if it were complete */
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1);
 	fb_complete(0, 0);
 	fb_batch();
@@ -171,7 +171,7 @@ Test(blk_flight, is_reset_when_nothing_is_in_flight_any_more)
 	fake_reboot(&fb_drv);
 	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
 	p = fb_post(VIRTIO_BLK_T_IN, 9, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	fb_complete(0, 0);
 	cr_assert_eq(fb_first(&p), 9);
 }
@@ -181,7 +181,7 @@ Test(blk_flight, completes_a_reset_when_the_status_is_read)
 {
 	(void)fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0);
 	for (unsigned i = 0; i < 10; i++)
 		cr_assert_neq(status_register(), 0);
@@ -193,7 +193,7 @@ Test(blk_flight, waits_for_one_step_of_a_huge_request_when_it_is_reset)
 {
 	(void)fb_post_many(VIRTIO_BLK_T_IN, 0, 512 << 10, 250);
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_neq(status_register(), 0);
 	fb_complete(0, 0);
@@ -206,11 +206,11 @@ Test(blk_flight, is_paused_when_nothing_is_in_flight_any_more)
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
 
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(mmio_pause(fb_t), FB_HELD_FD);
 	cr_assert_eq(mmio_pause(fb_t), FB_HELD_FD);
 	(void)fb_post(VIRTIO_BLK_T_IN, 6, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1);
 	fb_complete(0, 0);
 	fb_batch();
@@ -226,7 +226,7 @@ Test(blk_flight, goes_on_when_a_pause_is_given_up)
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff), q;
 
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(mmio_pause(fb_t), FB_HELD_FD);
 	q = fb_post(VIRTIO_BLK_T_IN, 6, 512, 0xff);
 	mmio_resume(fb_t);
@@ -244,7 +244,7 @@ Test(blk_flight, begins_a_huge_request_again_after_a_pause)
 	struct posted p = fb_post_many(VIRTIO_BLK_T_IN, 0, 512 << 10, 100);
 
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	for (unsigned i = 0; i < 7; i++)
 		fb_complete(0, 0);
 	cr_assert_eq(mmio_pause(fb_t), FB_HELD_FD);
@@ -273,7 +273,7 @@ Test(blk_flight, ends_requests_in_steps_that_others_follow)
 		      q = fb_post(VIRTIO_BLK_T_IN, 9, 512, 0xff);
 
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 2);
 	cr_assert_eq(mmio_pause(fb_t), FB_HELD_FD);
 	for (unsigned n = 0; fb_n_held > 0; n++) {
@@ -293,10 +293,10 @@ Test(blk_flight, keeps_its_disk_while_requests_to_it_are_in_flight)
 
 	(void)fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_not(blk_hold(v));
 	q = fb_post(VIRTIO_BLK_T_IN, 6, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_n_held, 1, "no more are taken");
 	cr_assert_not(blk_hold(v));
 	fb_complete(0, 0);
@@ -328,7 +328,7 @@ Test(blk_flight, leaves_the_loop_to_others_while_it_drains)
 	api.fd = ends[0];
 	(void)fb_post_many(VIRTIO_BLK_T_IN, 0, 512 << 10, 250);
 	fb_is_quick = false;
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(loop_add(fb_loop, &api, 1), 0);
 	fake_set_reg(fb_t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(busy(), FB_HELD_FD);

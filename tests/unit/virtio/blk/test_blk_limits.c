@@ -17,12 +17,12 @@ Test(blk_limits, serves_as_many_operations_as_it_may)
 		(void)fb_post(VIRTIO_BLK_T_FLUSH, 0, 0, 0);
 	for (unsigned i = 0; i < 3; i++)
 		(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 3);
 	cr_assert_gt(fb_stats()->rate_limiter_throttled_events, 0);
 	cr_assert_geq(fb_stats()->remaining_reqs_count, 2);
 	for (unsigned i = 0; i < 10; i++)
-		fb_kick(); /* changes nothing */
+		fb_notify(); /* changes nothing */
 	cr_assert_eq(fake_used_idx(&fb_drv), 3);
 	cr_assert_eq(fb_stats()->rate_limiter_event_count, 0);
 }
@@ -41,7 +41,7 @@ Test(blk_limits, charges_no_bytes_where_none_are_moved)
 	(void)fb_post(VIRTIO_BLK_T_OUT, 0, 512, 0);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0);
 	for (unsigned i = 0; i < 10; i++)
-		fb_kick();
+		fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 63);
 }
 
@@ -52,7 +52,7 @@ Test(blk_limits, charges_zeroing_by_its_length)
 	(void)fb_post_ranges(VIRTIO_BLK_T_WRITE_ZEROES, (uint64_t[]){ 8 }, 1, 8);
 	(void)fb_post(VIRTIO_BLK_T_OUT, 0, 4096, 0);
 	(void)fb_post_ranges(VIRTIO_BLK_T_WRITE_ZEROES, (uint64_t[]){ 8 }, 1, 1);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 2);
 }
 
@@ -61,10 +61,10 @@ Test(blk_limits, charges_an_operation_for_each_range_of_a_discard)
 	fb_attach_limited(0, 3, FB_LONG_MS);
 	(void)fb_post_ranges(VIRTIO_BLK_T_DISCARD, (uint64_t[]){ 8, 16 }, 2, 8);
 	(void)fb_post_ranges(VIRTIO_BLK_T_DISCARD, (uint64_t[]){ 8, 16 }, 2, 8);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 1);
 	(void)fb_post_ranges(VIRTIO_BLK_T_DISCARD, (uint64_t[]){ 8 }, 1, 8);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 1, "in their order");
 }
 
@@ -79,10 +79,10 @@ Test(blk_limits, charges_nothing_to_what_waits_for_room)
 	(void)fb_post(VIRTIO_BLK_T_OUT, 0, 512, 0);
 	(void)fb_post(VIRTIO_BLK_T_OUT, 0, 512, 0);
 	for (unsigned i = 0; i < 5; i++)
-		fb_kick();
+		fb_notify();
 	while (fb_n_held > 0) {
 		fb_complete_all();
-		fb_kick();
+		fb_notify();
 	}
 	cr_assert_eq(fake_used_idx(&fb_drv), 3);
 	cr_assert_eq(fb_stats()->rate_limiter_throttled_events, 0);
@@ -96,7 +96,7 @@ Test(blk_limits, goes_on_by_itself_when_the_limiter_allows)
 	fb_attach_limited(0, 10, 20);
 	for (unsigned i = 0; i < 40; i++)
 		(void)fb_post(VIRTIO_BLK_T_IN, i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	fb_wait_used(40);
 	took = clock_us() - start;
 	cr_assert_geq(took, 60000);
@@ -109,12 +109,12 @@ Test(blk_limits, is_limited_again_after_a_reset)
 	fb_attach_limited(0, 2, FB_LONG_MS);
 	for (unsigned i = 0; i < 3; i++)
 		(void)fb_post(VIRTIO_BLK_T_IN, i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 2);
 	fake_reboot(&fb_drv);
 	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
 }
 
@@ -125,7 +125,7 @@ Test(blk_limits, is_told_of_new_limits_while_it_waits)
 	fb_attach_limited(0, 2, FB_LONG_MS);
 	for (unsigned i = 0; i < 9; i++)
 		(void)fb_post(VIRTIO_BLK_T_IN, i, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 2);
 	blk_patch_limiter(mmio_vdev(fb_t), &p);
 	cr_assert_eq(blk_limiter(mmio_vdev(fb_t)).ops.size, 5);
@@ -142,7 +142,7 @@ Test(blk_limits, keeps_its_limits_in_a_snapshot)
 	fb_attach_limited(0, 3, FB_LONG_MS);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	mmio_pause(fb_t);
 	stream_init_save(&s);
 	cr_assert_eq(mmio_snap(fb_t, &s), 0);
@@ -155,7 +155,7 @@ Test(blk_limits, keeps_its_limits_in_a_snapshot)
 	mmio_resume(fb_t);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
-	fb_kick();
+	fb_notify();
 	fb_poll(0);
 	cr_assert_eq(fake_used_idx(&fb_drv), 3);
 	cr_assert_eq(blk_limiter(mmio_vdev(fb_t)).ops.size, 3);

@@ -34,7 +34,7 @@ Test(blk_turns, writes_more_than_64_mib_in_one_request)
 
 	memcpy(fake_at(&fb_drv, p.data + BIG - 512, 8), &last, sizeof(last));
 	memset(fake_at(&fb_drv, p.data, 512), 0x5a, 512);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
 	cr_assert_eq(fb_stats()->write_bytes, (uint64_t)250 * BIG);
 	fd = open(fb_path, O_RDONLY | O_CLOEXEC);
@@ -56,7 +56,7 @@ Test(blk_turns, reads_more_than_64_mib_in_one_request)
 
 	cr_assert_eq(pwrite(fd, &last, 8, (off_t)250 * BIG - 512), 8);
 	close(fd);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
 	cr_assert(fake_take_used(&fb_drv, &id, &used));
 	cr_assert_eq(used, 250 * BIG + 1);
@@ -69,9 +69,9 @@ Test(blk_turns, leaves_the_loop_to_others_within_a_request)
 	struct posted p = fb_post_many(VIRTIO_BLK_T_OUT, 0, BIG, 250);
 	unsigned turns = 1;
 
-	fb_kick_once();
+	fb_notify_once();
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
-	for (; fb_has_kick(); turns++)
+	for (; fb_has_notify(); turns++)
 		fb_poll(0);
 	cr_assert_geq(turns, 2);
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
@@ -85,13 +85,13 @@ Test(blk_turns, leaves_the_loop_to_others_before_the_ring_is_empty)
 
 	for (unsigned i = 0; i < 30; i++)
 		(void)fb_post(VIRTIO_BLK_T_FLUSH, 0, 0, 0);
-	fb_kick_once();
+	fb_notify_once();
 	cr_assert_lt(fake_used_idx(&fb_drv), 30);
-	for (; fb_has_kick(); turns++)
+	for (; fb_has_notify(); turns++)
 		fb_poll(0);
 	cr_assert_geq(turns, 4);
 	cr_assert_eq(fake_used_idx(&fb_drv), 30);
-	cr_assert_eq(fake_used_flags(&fb_drv), 0); /* asks for kicks again */
+	cr_assert_eq(fake_used_flags(&fb_drv), 0); /* asks for notifications again */
 }
 
 /* --- a slow disk --- */
@@ -114,7 +114,7 @@ Test(blk_turns, end_after_a_request_that_took_long)
 		(void)fb_post(VIRTIO_BLK_T_IN, i, 512, 0);
 	delay_us = 15000;
 	for (unsigned i = 1; i <= 8; i++) {
-		fb_kick_once();
+		fb_notify_once();
 		cr_assert_eq(n_reads, i);
 	}
 	cr_assert_eq(fake_used_idx(&fb_drv), 8);
@@ -125,10 +125,10 @@ Test(blk_turns, end_after_a_step_that_took_long)
 	struct posted p = fb_post(VIRTIO_BLK_T_IN, 0, BIG, 0);
 
 	delay_us = 15000;
-	fb_kick_once();
+	fb_notify_once();
 	cr_assert_eq(n_reads, 1);
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
-	cr_assert(fb_has_kick());
+	cr_assert(fb_has_notify());
 	fb_poll(0);
 	cr_assert_eq(n_reads, 2);
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
@@ -168,7 +168,7 @@ Test(blk_turns, discard_one_range_of_a_block_device)
 	attach_block_device();
 	p = post_discard(3);
 	(void)post_discard(1);
-	fb_kick_once();
+	fb_notify_once();
 	for (unsigned i = 1; i <= 4; i++) {
 		cr_assert_eq(n_ioctls, i);
 		cr_assert_eq(fake_used_idx(&fb_drv), i < 3 ? 0 : i - 2);
@@ -185,7 +185,7 @@ Test(blk_turns, discard_a_part_of_a_long_range)
 
 	attach_block_device();
 	p = fb_post_ranges(VIRTIO_BLK_T_DISCARD, places + 1, 1, 128 << 11);
-	fb_kick_once();
+	fb_notify_once();
 	for (unsigned i = 1; i <= 3; i++) {
 		cr_assert_eq(n_ioctls, i, "to 64 MiB, to 128, and 8 sectors");
 		cr_assert_eq(fake_used_idx(&fb_drv), i == 3);
@@ -201,13 +201,13 @@ Test(blk_turns, begin_a_discard_again_after_a_pause)
 
 	attach_block_device();
 	p = post_discard(3);
-	fb_kick_once();
+	fb_notify_once();
 	cr_assert_eq(n_ioctls, 1);
 	cr_assert_lt(mmio_pause(fb_t), 0);
 	cr_assert_eq(n_ioctls, 1);
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
 	mmio_resume(fb_t);
-	fb_kick();
+	fb_notify();
 	cr_assert_eq(n_ioctls, 4);
 	cr_assert_eq(fake_used_idx(&fb_drv), 1);
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
@@ -220,13 +220,13 @@ Test(blk_turns, finish_a_discard_on_the_disk_that_it_was_for)
 	attach_block_device();
 	(void)post_discard(3);
 	(void)post_discard(1);
-	fb_kick_once();
+	fb_notify_once();
 	cr_assert_not(blk_hold(mmio_vdev(fb_t)));
 	cr_assert(blk_hold(mmio_vdev(fb_t)));
 	cr_assert_eq(n_ioctls, 3);
 	cr_assert_eq(fake_used_idx(&fb_drv), 1);
 	for (unsigned i = 0; i < 3; i++)
-		fb_kick_once();
+		fb_notify_once();
 	cr_assert_eq(n_ioctls, 3, "nothing else is taken meanwhile");
 	cr_assert_eq(disk_open(fb_path, false, &next, NULL), 0);
 	cr_assert_eq(blk_set_disk(mmio_vdev(fb_t), next), 0);

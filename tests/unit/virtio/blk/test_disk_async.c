@@ -123,7 +123,7 @@ static struct io *change(unsigned i, enum disk_op op, uint64_t at, uint64_t len)
 /* By the loop, as a device waits. */
 static int wait_for(struct io *io)
 {
-	disk_kick(d);
+	disk_submit_all(d);
 	while (io->n_done == 0)
 		cr_assert_eq(loop_poll(loop, 1000), 0);
 	cr_assert_eq(io->n_done, 1);
@@ -149,7 +149,7 @@ Test(disk_async, reads_back_what_it_wrote)
 	cr_assert_eq(wait_for(change(0, DISK_FLUSH, 0, 0)), 0);
 }
 
-Test(disk_async, starts_nothing_before_it_is_kicked)
+Test(disk_async, starts_nothing_before_it_is_notified)
 {
 	char sector[512];
 	struct io *io = transfer(0, DISK_READ, 0, sector, sizeof(sector));
@@ -296,7 +296,8 @@ Test(disk_async, is_drained_with_a_word_to_its_owner)
 Test(disk_async, tells_its_owner_after_completions_from_the_loop)
 {
 	cr_assert_eq(wait_for(change(0, DISK_DISCARD, 0, 4096)), 0);
-	cr_assert_leq(n_batches, 1); /* 0: it was done when the kick came back */
+	cr_assert_leq(
+		n_batches, 1); /* 0: it was done when the notification came back */
 	for (unsigned i = 0; i < 200 && n_batches == 0; i++)
 		cr_assert_eq(wait_for(change(0, DISK_DISCARD, 0, 4096)), 0);
 	cr_assert_gt(n_batches, 0);
@@ -340,7 +341,7 @@ Test(disk_async, serves_at_once_when_the_ring_is_lost)
 	cr_assert_eq(dup2(null, fd), fd);
 	(void)transfer(0, DISK_WRITE, 0, sector, 512);
 	(void)change(1, DISK_FLUSH, 0, 0);
-	disk_kick(d);
+	disk_submit_all(d);
 	cr_assert_eq(n_done, 2);
 	cr_assert_lt(ios[0].place, ios[1].place);
 	cr_assert_eq(wait_for(transfer(2, DISK_READ, 0, back, 512)), 0);
@@ -382,7 +383,7 @@ static void check_refused(int error)
 	refuse_three(error);
 	for (unsigned i = 0; i < 3; i++)
 		(void)transfer(i, DISK_WRITE, i * 512, sectors[i], 512);
-	disk_kick(d);
+	disk_submit_all(d);
 	cr_expect_eq(n_done, 3, "nothing stalls");
 	memset(sectors, 'x', sizeof(sectors));
 	cr_assert_eq(wait_for(transfer(3, DISK_READ, 512, back, 512)), 0);
@@ -430,10 +431,10 @@ Test(disk_async, tries_again_with_the_next_completion)
 
 	refuse_three(EAGAIN);
 	(void)transfer(0, DISK_READ, 0, sectors[0], 512);
-	disk_kick(d); /* and stays inside */
+	disk_submit_all(d); /* and stays inside */
 	for (unsigned i = 1; i < 4; i++)
 		(void)transfer(i, DISK_READ, 0, sectors[i], 512);
-	disk_kick(d);
+	disk_submit_all(d);
 	cr_assert_eq(n_done, 0, "refused, but a completion will come");
 	(void)transfer(4, DISK_READ, 0, sectors[4], 512); /* then it is four */
 	cr_assert_eq(write(end, sectors, 512), 512);

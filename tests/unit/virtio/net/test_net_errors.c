@@ -12,10 +12,10 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
-#include "tests/unit/fakes/fake_nic.h"
+#include "tests/unit/fakes/fake_net.h"
 #include "vmm/base/log.h"
 
-static struct fake_nic nic;
+static struct fake_net net;
 
 /* --- in the C library's place: calls that fail --- */
 
@@ -66,27 +66,27 @@ static void fire_timer(void)
 static void set_up(void)
 {
 	log_set_level(LOG_OFF);
-	nic_init(&nic, NULL);
-	nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);
-	(void)nic_post_buffer(&nic, 100);
-	(void)nic_post_buffer(&nic, 100);
+	fn_init(&net, NULL);
+	fn_bring_up(&net, FN_BASIC, FN_RING_SIZE);
+	(void)fn_post_buffer(&net, 100);
+	(void)fn_post_buffer(&net, 100);
 }
 
 static void tear_down(void)
 {
-	nic_fini(&nic);
+	fn_fini(&net);
 }
 
 TestSuite(net_errors, .init = set_up, .fini = tear_down, .timeout = 20);
 
 static uint64_t fails(void)
 {
-	return nic_stats(&nic)->tap_read_fails;
+	return fn_stats(&net)->tap_read_fails;
 }
 
 static unsigned received(void)
 {
-	return (unsigned)nic_stats(&nic)->rx_packets_count;
+	return (unsigned)fn_stats(&net)->rx_packets_count;
 }
 
 /* Serves the loop for that many ms; how often it had something to do. */
@@ -96,7 +96,7 @@ static unsigned serve(unsigned ms)
 	unsigned turns = 0;
 
 	for (; (now = clock_us()) < end; turns++)
-		cr_assert_eq(loop_poll(nic.loop, (int)((end - now) / 1000) + 1), 0);
+		cr_assert_eq(loop_poll(net.loop, (int)((end - now) / 1000) + 1), 0);
 	return turns;
 }
 
@@ -108,7 +108,7 @@ static unsigned await(unsigned n)
 
 	for (; received() < n; turns++) {
 		cr_assert_lt(clock_us() - start, 10000000);
-		cr_assert_eq(loop_poll(nic.loop, 1000), 0);
+		cr_assert_eq(loop_poll(net.loop, 1000), 0);
 	}
 	return turns;
 }
@@ -117,9 +117,9 @@ static void fail_reads(unsigned n, int error)
 {
 	n_reads_fail = n;
 	read_error = error;
-	nic_wire_send(&nic, 60, 1);
+	fn_wire_send(&net, 60, 1);
 	for (unsigned i = 0; i < 40; i++)
-		nic_poll(&nic);
+		fn_poll(&net);
 }
 
 Test(net_errors, reads_on_after_a_few_errors)
@@ -138,18 +138,18 @@ Test(net_errors, tries_a_tap_that_fails_again_and_again_until_it_does_not)
 	cr_expect_geq(clock_us() - start, 390000); /* once each 100 ms after 16 */
 	cr_expect_eq(fails(), 19);
 	n_reads_fail = 3; /* as good as new */
-	nic_wire_send(&nic, 60, 1);
+	fn_wire_send(&net, 60, 1);
 	for (unsigned i = 0; i < 5; i++)
-		nic_poll(&nic);
+		fn_poll(&net);
 	cr_expect_eq(received(), 2);
 }
 
-Test(net_errors, tries_again_at_once_when_the_guest_kicks)
+Test(net_errors, tries_again_at_once_when_the_guest_notifies)
 {
 	holds_timers = true;
 	fail_reads(16, EIO);
 	cr_expect_eq(received(), 0);
-	nic_kick(&nic, NIC_RX);
+	fn_notify(&net, FN_RX);
 	cr_expect_eq(received(), 1);
 	fire_timer(); /* which was set for nothing then */
 	(void)serve(20);
@@ -159,16 +159,16 @@ Test(net_errors, tries_again_at_once_when_the_guest_kicks)
 Test(net_errors, leaves_a_tap_alone_that_is_readable_for_ever_and_has_nothing)
 {
 	holds_timers = true;
-	cr_assert_eq(shutdown(nic.wire, SHUT_RDWR), 0);
+	cr_assert_eq(shutdown(net.wire, SHUT_RDWR), 0);
 	for (unsigned i = 0; i < 100; i++)
-		nic_poll(&nic);
+		fn_poll(&net);
 	cr_expect_eq(fails(), 16);
 	fire_timer();
 	(void)serve(20);
 	cr_expect_eq(fails(), 17);
-	nic_kick(&nic, NIC_RX); /* a new beginning */
+	fn_notify(&net, FN_RX); /* a new beginning */
 	for (unsigned i = 0; i < 100; i++)
-		nic_poll(&nic);
+		fn_poll(&net);
 	cr_expect_eq(fails(), 17 + 16);
 }
 
@@ -176,11 +176,11 @@ Test(net_errors, does_not_try_in_a_pause_but_after_it)
 {
 	holds_timers = true;
 	fail_reads(17, EIO);
-	mmio_pause(nic.t);
+	mmio_pause(net.t);
 	fire_timer();
 	(void)serve(20);
 	cr_expect_eq(fails(), 16);
-	mmio_resume(nic.t);
+	mmio_resume(net.t);
 	(void)await(1);
 	cr_expect_eq(fails(), 17);
 }
@@ -190,13 +190,13 @@ Test(net_errors, gives_a_tap_up_at_once_that_is_gone)
 	static const int gone[] = { EBADFD, EBADF, ENODEV, ENXIO };
 
 	for (unsigned i = 0; i < ARRAY_LEN(gone); i++) {
-		nic_bring_up(&nic, NIC_BASIC, NIC_RING_SIZE);
-		(void)nic_post_buffer(&nic, 100);
+		fn_bring_up(&net, FN_BASIC, FN_RING_SIZE);
+		(void)fn_post_buffer(&net, 100);
 		fail_reads(1, gone[i]);
 		cr_expect_eq(fails(), i + 1);
 		(void)serve(250);
 		cr_expect_eq(received(), i);
-		nic_kick(&nic, NIC_RX); /* and tries it again for those who ask */
+		fn_notify(&net, FN_RX); /* and tries it again for those who ask */
 		cr_expect_eq(received(), i + 1);
 	}
 }
@@ -205,12 +205,12 @@ Test(net_errors, watches_the_tap_a_while_after_the_host_refused_that)
 {
 	uint64_t start = clock_us();
 
-	mmio_pause(nic.t);
+	mmio_pause(net.t);
 	n_adds_fail = 3;
-	mmio_resume(nic.t); /* both queues are looked at, with a failure each */
-	nic_poll(&nic);
-	nic_wire_send(&nic, 60, 1);
+	mmio_resume(net.t); /* both queues are looked at, with a failure each */
+	fn_poll(&net);
+	fn_wire_send(&net, 60, 1);
 	cr_expect_leq(await(1), 6, "it waits");
 	cr_expect_geq(clock_us() - start, 190000);
-	cr_expect_eq(nic_stats(&nic)->event_fails, 3);
+	cr_expect_eq(fn_stats(&net)->event_fails, 3);
 }

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fakes/fake_file.h"
-#include "tests/unit/fakes/fake_nic.h"
+#include "tests/unit/fakes/fake_net.h"
 
 static struct err e;
 
@@ -253,13 +253,13 @@ Test(tap, exchanges_frames_with_the_host)
 	ssize_t got = 0;
 
 	cr_expect_eq(tap_write(t, &out, 1), -EIO, "it is down");
-	nic_host_send(name, 222);
+	fn_host_send(name, 222);
 	cr_expect_eq(tap_write(t, &out, 1), 0);
 	while (got >= 0 && got != TAP_HEADER_BYTES + 222)
 		got = tap_read(t, &in, 1);
 	cr_expect_eq(got, TAP_HEADER_BYTES + 222);
 	in.iov_len = 30;
-	nic_host_send(name, 100);
+	fn_host_send(name, 100);
 	cr_expect_eq(tap_read(t, &in, 1), 30, "cut");
 	tap_close(t);
 }

@@ -425,8 +425,8 @@ Test(vsock, waits_for_a_guest_without_buffers)
 	fv_expect_nothing();
 	cr_assert(fv_is_idle());
 	fv_give_rx(1, 100);
-	fv_expect_nothing(); /* without a kick, nobody looks */
-	fv_kick(FV_RX);
+	fv_expect_nothing(); /* without a notification, nobody looks */
+	fv_notify(FV_RX);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_RW)->len, 100);
 	fv_expect_nothing();
 	close(fd);
@@ -450,7 +450,7 @@ Test(vsock, serves_connections_in_turn)
 		cr_assert_eq(write(fd[i], fv_noise, 100000), 100000);
 	fv_expect_nothing();
 	fv_give_rx(30, FV_BUF);
-	fv_kick(FV_RX);
+	fv_notify(FV_RX);
 	for (unsigned i = 0; i < 30; i++)
 		got[fv_expect(VIRTIO_VSOCK_OP_RW)->dst_port - 1]++;
 	for (unsigned i = 0; i < 3; i++) {

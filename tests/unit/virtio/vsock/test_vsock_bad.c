@@ -197,7 +197,7 @@ Test(vsock_bad, refuses_an_answer_that_was_not_asked_for)
 	fv_say(&c, VIRTIO_VSOCK_OP_RESPONSE, 0);
 	cr_assert(fv_is_closed(fd));
 	fv_give_rx(2, FV_BUF);
-	fv_kick(FV_RX);
+	fv_notify(FV_RX);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	fv_expect_nothing();
 	close(fd);

@@ -188,7 +188,7 @@ Test(vsock_end, reads_what_a_host_sent_that_is_gone)
 	fv_post_only = true;
 	fv_write(&c, "x", 1);
 	fv_post_only = false;
-	fv_kick(FV_TX);
+	fv_notify(FV_TX);
 	fv_recycle = true;
 	fv_settle();
 	fv_expect_data(&c, "last words");

@@ -290,7 +290,7 @@ Test(vsock_last, request_in_the_ring_waits_for_the_end_of_a_snapshot)
 	vsock_reset_transport(mmio_vdev(fv_t));
 	mmio_resume(fv_t);
 	fv_give_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RESPONSE);
 	close(l);
 }

@@ -223,10 +223,10 @@ Test(vsock_life, ends_all_connections_for_a_snapshot_and_shuts_the_gate)
 	cr_assert(fv_is_idle());
 	cr_assert_eq(fv_recv_event(), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
 	cr_assert_eq(fv_recv_event(), -1);
-	fv_kick(FV_EVENT); /* without a buffer given back */
+	fv_notify(FV_EVENT); /* without a buffer given back */
 	fv_expect_nothing();
 	fv_give_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 54);
 	cr_assert_eq(fv_recv_event(), -1);
@@ -246,11 +246,11 @@ Test(vsock_life, keeps_the_event_until_the_guest_has_a_buffer_for_it)
 	fd = client("CONNECT 52\n");
 	fv_expect_nothing();
 	fv_give_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	fv_expect_nothing();
 	cr_assert_eq(fv_recv_event(), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
 	fv_give_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	(void)fv_expect(VIRTIO_VSOCK_OP_REQUEST);
 	close(fd);
 }
@@ -288,7 +288,7 @@ Test(vsock_life, goes_on_after_a_load_with_gate_and_ports)
 	fv_expect_nothing();
 	cr_assert_eq(fv_recv_event(), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
 	fv_give_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->src_port, FV_PORT_FIRST + 1);
 	close(fd);
 }
@@ -351,7 +351,7 @@ Test(vsock_life, forgets_the_connections_of_the_driver_before)
 	fv_say(&(struct fv_conn){ .guest_port = 1 }, VIRTIO_VSOCK_OP_RW, 0);
 	fv_bring_up(BASIC); /* before the loop comes round */
 	fv_give_rx(4, FV_BUF);
-	fv_kick(FV_RX);
+	fv_notify(FV_RX);
 	fv_expect_nothing();
 	cr_assert(fv_is_closed(fd) || errno == ECONNRESET);
 	close(fd);

@@ -41,7 +41,7 @@ Test(vsock_places, guest_without_buffers_holds_its_own_connection_for_a_while_on
 	while (!fv_is_closed(fd))
 		cr_assert_eq(loop_poll(fv_loop, 100), 0);
 	fv_give_rx(2, FV_BUF);
-	fv_kick(FV_RX);
+	fv_notify(FV_RX);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	close(fd);
 	close(l);
@@ -60,7 +60,7 @@ Test(vsock_places, guest_without_buffers_gets_what_a_host_said_that_is_gone)
 	close(fd);
 	cr_assert(fv_is_idle());
 	fv_give_rx(4, FV_BUF);
-	fv_kick(FV_RX);
+	fv_notify(FV_RX);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RESPONSE);
 	fv_expect_data(&c, "banner");
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);

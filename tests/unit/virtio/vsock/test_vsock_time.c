@@ -361,7 +361,7 @@ Test(vsock_time, stops_after_a_fault_in_the_event_queue)
 	/* of this the guest hears nothing, since the gate is shut */
 	fd = client("CONNECT 52\n");
 	give_bad_event();
-	fv_kick(FV_EVENT);
+	fv_notify(FV_EVENT);
 	fv_settle();
 	expect_stopped(fd, line);
 }
