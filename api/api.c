@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "api/routes.h"
+#include "vmm/base/absent.h"
 #include "vmm/base/log.h"
+#include "vmm/base/utf8.h"
 
 static const char *const method_names[] = {
 	[HTTP_METHOD_GET] = "GET",
@@ -43,23 +45,9 @@ static void split_path(const char *path, struct target *t)
 	take_segment(&path, t->sub, sizeof(t->sub)); /* as long as a path can be */
 }
 
-static const struct route *find_route(enum http_method method, const struct target *t)
-{
-	for (size_t i = 0; i < n_routes; i++) {
-		const struct route *r = &routes[i];
-
-		if (r->method != method || strcmp(r->resource, t->resource) != 0)
-			continue;
-		if (r->sub_kind == SUB_NAMED && strcmp(r->sub, t->sub) != 0)
-			continue;
-		return r;
-	}
-	return NULL;
-}
-
 static int refuse_route(enum http_method method, const struct target *t, struct err *e)
 {
-	const char *why = routes_refusal(t->resource);
+	const char *why = absent_resource(t->resource);
 
 	if (why)
 		return err_bad(e, "%s: %s", t->resource, why);
@@ -89,7 +77,7 @@ static int check_id(const struct target *t, struct err *e)
 {
 	if (t->sub[0] == '\0')
 		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
-	if (!config_is_device_id(t->sub))
+	if (!utf8_is_id(t->sub, '_', VDEV_ID_MAX))
 		return err_bad(e,
 			"The ID '%.64s' in the path can only contain alphanumeric "
 			"characters and underscores.",
@@ -106,10 +94,21 @@ static int check_state(const struct api *a, const struct route *r, struct err *e
 								 : "after starting");
 }
 
-static void count(struct api *a, size_t at)
+/* suffix: "_count" or "_fails". */
+static void count(struct api *a, const struct route *route, const char *suffix)
 {
-	if (at > 0)
-		(*(uint64_t *)(void *)((char *)a->counts + at - 1))++;
+	static const char *const groups[] = {
+		[HTTP_METHOD_GET] = "get_api_requests",
+		[HTTP_METHOD_PUT] = "put_api_requests",
+		[HTTP_METHOD_PATCH] = "patch_api_requests",
+	};
+	uint64_t *counter = route->counter
+		? metrics_api_counter(
+			  a->counts, groups[route->method], route->counter, suffix)
+		: NULL;
+
+	if (counter)
+		(*counter)++;
 }
 
 static int read_body(
@@ -132,9 +131,10 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 		route->begin(a, cfg);
 	r = read_body(route, c->body, cfg, e);
 	if (r < 0) {
-		count(a, route->fails);
+		count(a, route, "_fails");
 		return err_add(e, r, "%s", route->area);
 	}
+	c->kind = route->kind;
 	c->cfg = cfg;
 	c->deprecated =
 		route->deprecated && *(bool *)(void *)(cfg + route->deprecated - 1);
@@ -150,6 +150,8 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 	}
 	if (route->end)
 		route->end(cfg);
+	if (route->fields)
+		fields_fini(route->fields, cfg);
 	c->cfg = NULL;
 	return r;
 }
@@ -163,14 +165,14 @@ static int serve_route(struct api *a, const struct route *route, const struct ta
 	if (r < 0)
 		return r;
 	if (a->waiting != req)
-		count(a, route->count);
+		count(a, route, "_count");
 	if (req->method == HTTP_METHOD_GET) {
 		r = check_state(a, route, e);
 		return r < 0 ? r : route->serve(a, c, e);
 	}
 	r = json_parse(req->body, req->body_len, &body, e);
 	if (r < 0) {
-		count(a, route->fails);
+		count(a, route, "_fails");
 		return err_add(e, r, "%s: the body is not valid JSON", route->area);
 	}
 	c->body = body;
@@ -180,16 +182,16 @@ static int serve_route(struct api *a, const struct route *route, const struct ta
 static int serve(
 	struct api *a, const struct http_request *req, struct call *c, struct err *e)
 {
-	const struct route *route;
+	struct route route;
 	struct target t;
 	int r = check_body(req, e);
 
 	if (r < 0)
 		return r;
 	split_path(req->path, &t);
-	route = find_route(req->method, &t);
-	return route ? serve_route(a, route, &t, req, c, e)
-		     : refuse_route(req->method, &t, e);
+	return route_find(req->method, t.resource, t.sub, &route)
+		? serve_route(a, &route, &t, req, c, e)
+		: refuse_route(req->method, &t, e);
 }
 
 static bool is_secret(const struct http_request *req)
@@ -321,10 +323,9 @@ void api_handle(void *self, const struct http_request *req, struct http_reply *r
 int api_put(struct api *a, const char *resource, const struct json *body, struct err *e)
 {
 	struct call c = { .body = body };
+	struct route route;
 
-	for (size_t i = 0; i < n_routes; i++)
-		if (routes[i].method == HTTP_METHOD_PUT &&
-			strcmp(routes[i].resource, resource) == 0)
-			return serve_body(a, &routes[i], NULL, &c, e);
-	return err_bad(e, "%s: not in this version of husk", resource);
+	return route_find(HTTP_METHOD_PUT, resource, NULL, &route)
+		? serve_body(a, &route, NULL, &c, e)
+		: err_bad(e, "%s: not in this version of husk", resource);
 }

@@ -52,24 +52,14 @@ int put_cpu_config(struct api *a, struct call *c, struct err *e)
 	return machine_set_cpu_config(a->machine, c->cfg, e);
 }
 
-int put_drive(struct api *a, struct call *c, struct err *e)
+int put_device(struct api *a, struct call *c, struct err *e)
 {
-	return machine_put_drive(a->machine, c->cfg, e);
+	return machine_put_device(a->machine, c->kind, c->cfg, e);
 }
 
-int patch_drive(struct api *a, struct call *c, struct err *e)
+int patch_device(struct api *a, struct call *c, struct err *e)
 {
-	return machine_patch_drive(a->machine, c->cfg, e);
-}
-
-int put_net(struct api *a, struct call *c, struct err *e)
-{
-	return machine_put_net(a->machine, c->cfg, e);
-}
-
-int patch_net(struct api *a, struct call *c, struct err *e)
-{
-	return machine_patch_net(a->machine, c->cfg, e);
+	return machine_patch_device(a->machine, c->kind, c->cfg, e);
 }
 
 /* Whether no member says anything: null is as absent in a PATCH. */
@@ -93,13 +83,6 @@ int put_machine_config(struct api *a, struct call *c, struct err *e)
 int put_serial(struct api *a, struct call *c, struct err *e)
 {
 	return machine_set_serial(a->machine, c->cfg, e);
-}
-
-int put_vsock(struct api *a, struct call *c, struct err *e)
-{
-	struct vsock_body *body = c->cfg;
-
-	return machine_set_vsock(a->machine, &body->cfg, e);
 }
 
 int put_logger(struct api *a, struct call *c, struct err *e)

@@ -7,7 +7,7 @@
 #ifndef HUSK_BOOT_KERNEL_ARGS_H
 #define HUSK_BOOT_KERNEL_ARGS_H
 
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 struct kernel_args {
 	/* Nothing uses a UART at COM1: "8250.nr_uarts=0" without an early console

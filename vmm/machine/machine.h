@@ -14,6 +14,7 @@
 
 #include "vmm/base/loop.h"
 #include "vmm/machine/config.h"
+#include "vmm/machine/kinds.h"
 #include "vmm/metrics/metrics.h"
 #include "vmm/process/seccomp.h"
 
@@ -51,23 +52,19 @@ enum machine_state machine_state(const struct machine *m);
  * cfg zeroed) on success only. Files are opened now. */
 MUST_CHECK int machine_set_config(
 	struct machine *m, const struct machine_cfg *cfg, struct err *e);
-/* The user's own template, which has a name. Of this and a cpu_template that is given,
- * be it None, the last counts: it takes the place of the other. */
+/* The user's own template, which has a name. Setting it replaces a named template of
+ * husk's, and the other way round: the most recent wins, also when that is None. */
 MUST_CHECK int machine_set_cpu_config(
 	struct machine *m, struct cpu_template *t, struct err *e);
 MUST_CHECK int machine_set_boot_source(
 	struct machine *m, struct boot_cfg *cfg, struct err *e);
-MUST_CHECK int machine_put_drive(
-	struct machine *m, struct drive_cfg *cfg, struct err *e);
-/* An interface that keeps its host_dev_name keeps its open tap. */
-MUST_CHECK int machine_put_net(struct machine *m, struct net_cfg *cfg, struct err *e);
 MUST_CHECK int machine_set_serial(
 	struct machine *m, struct serial_cfg *cfg, struct err *e);
-/* The socket listens from now on. The one before goes when the new one is there, so it
- * stays on failure; but when the path is the same it goes before that, and a failure
- * leaves none. Each removes its own file only: see unix_file_remove. */
-MUST_CHECK int machine_set_vsock(
-	struct machine *m, struct vsock_cfg *cfg, struct err *e);
+/* Settings of a device of that kind, for a new one or in the place of the one that has
+ * the id, or that is the only one of its kind. cfg: the kind's struct; what its backend
+ * has open already may be used on: see enum kind_reuse. */
+MUST_CHECK int machine_put_device(
+	struct machine *m, const struct device_kind *k, void *cfg, struct err *e);
 
 /* Builds the microVM and lets its vCPUs go. On failure everything built is gone again,
  * the settings stay, no vCPU has run, and another start is legal. Not with the device
@@ -85,15 +82,12 @@ void machine_resume(struct machine *m);
 
 /* Changes of a started machine, running or paused. Not with the device lock held. */
 
-/* Opens the drive's file anew, or another one as its path says, and tells the guest;
- * changes its rate limits. On failure the drive stays as it was, all of it. Requests to
- * the old file end first: while there are some, and no new ones are begun, this is
- * -EINPROGRESS as of machine_pause, and -ETIMEDOUT with text after 30 s. */
-MUST_CHECK int machine_patch_drive(
-	struct machine *m, struct drive_patch *patch, struct err *e);
-/* Changes the rate limits of an interface, both or, on failure, neither. */
-MUST_CHECK int machine_patch_net(
-	struct machine *m, struct net_patch *patch, struct err *e);
+/* Changes a device of that kind. patch: the kind's struct. On failure the device stays
+ * as it was, all of it. When it gets another backend, requests to the old one end
+ * first: while there are some, and no new ones are begun, this is -EINPROGRESS as of
+ * machine_pause, and -ETIMEDOUT with text after 30 s. */
+MUST_CHECK int machine_patch_device(
+	struct machine *m, const struct device_kind *k, void *patch, struct err *e);
 /* Types Ctrl, Alt and Del. -EBUSY with text while the guest has not read what was typed
  * before. */
 MUST_CHECK int machine_send_ctrl_alt_del(struct machine *m, struct err *e);
@@ -101,11 +95,10 @@ MUST_CHECK int machine_send_ctrl_alt_del(struct machine *m, struct err *e);
 /* The settings as they are now; borrowed until the next change. */
 const struct machine_cfg *machine_config(const struct machine *m);
 const struct boot_cfg *machine_boot_source(const struct machine *m);
-/* The i-th drive and interface in the order of the settings, or NULL after the last. */
-const struct drive_cfg *machine_drive(const struct machine *m, unsigned i);
-const struct net_cfg *machine_net(const struct machine *m, unsigned i);
-/* NULL without a vsock. */
-const struct vsock_cfg *machine_vsock(const struct machine *m);
+/* The settings of the i-th device of that kind, in their order: the kind's struct, or
+ * NULL after the last. */
+const void *machine_device(
+	const struct machine *m, const struct device_kind *k, unsigned i);
 
 /* Takes the vCPUs out of the guest for good. Not with the device lock held. */
 void machine_stop(struct machine *m);

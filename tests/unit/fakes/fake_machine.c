@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "virtio/blk/blk.h"
-#include "virtio/net/net.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
 #include "vmm/machine/internal.h"
 
 static void on_end(void *self, const char *how)
@@ -17,9 +17,11 @@ static void on_end(void *self, const char *how)
 	(void)how;
 }
 
-void fake_machine_add_nic(struct machine *m, const char *id)
+void fake_machine_add_interface(struct machine *m, const char *id)
 {
-	struct nic *nic = &m->nic[m->n_nics++];
+	struct device *d = &m->set[m->n_set++];
+	struct net_cfg *cfg = (struct net_cfg *)(void *)d->cfg;
+	struct tap *tap;
 	int ends[2];
 	struct err e;
 
@@ -27,9 +29,18 @@ void fake_machine_add_nic(struct machine *m, const char *id)
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
 		0);
 	close_fd(ends[1]);
-	cr_assert_eq(tap_from_fd(ends[0], &nic->tap, &e), 0);
-	nic->cfg.iface_id = strdup(id);
-	nic->cfg.host_dev_name = strdup("socket");
+	cr_assert_eq(tap_from_fd(ends[0], &tap, &e), 0);
+	cfg->iface_id = strdup(id);
+	cfg->host_dev_name = strdup("socket");
+	d->kind = &net_kind;
+	d->backend = tap;
+}
+
+const char *fake_machine_drive_path(const struct machine *m)
+{
+	const struct drive_cfg *cfg = machine_device(m, &blk_kind, 0);
+
+	return cfg->path_on_host;
 }
 
 static void add_device(struct machine *m, struct vdev *dev)
@@ -42,15 +53,13 @@ static void add_device(struct machine *m, struct vdev *dev)
 		0);
 }
 
-static void build_nic(struct machine *m, struct nic *nic)
+static void build_device(struct machine *m, struct device *d)
 {
-	struct net_opts opts = { .rx = nic->cfg.rx, .tx = nic->cfg.tx };
 	struct err e;
 
-	cr_assert_eq(net_create(nic->cfg.iface_id, TAKE(nic->tap), &opts, m->env.loop,
-			     &nic->dev, &e),
-		0);
-	add_device(m, nic->dev);
+	cr_assert_eq(
+		d->kind->create(d->cfg, TAKE(d->backend), m->env.loop, &d->dev, &e), 0);
+	add_device(m, d->dev);
 }
 
 static void build_devices(struct machine *m)
@@ -63,17 +72,10 @@ static void build_devices(struct machine *m)
 	cr_assert_eq(device_list_init(d, m->env.lock, &m->kvm, m->mem, m->env.loop,
 			     on_end, NULL, &e),
 		0);
-	for (unsigned i = 0; i < m->n_drives; i++) {
-		struct drive *drive = &m->drive[i];
-
-		cr_assert_eq(
-			blk_create(drive->cfg.drive_id, TAKE(drive->disk), false,
-				m->env.loop, &drive->cfg.rate_limiter, &drive->dev, &e),
-			0);
-		add_device(m, drive->dev);
-	}
-	for (unsigned i = 0; i < m->n_nics; i++)
-		build_nic(m, &m->nic[i]);
+	for (unsigned k = 0; device_kinds[k]; k++)
+		for (unsigned i = 0; i < m->n_set; i++)
+			if (m->set[i].kind == device_kinds[k])
+				build_device(m, &m->set[i]);
 }
 
 void fake_machine_enter(struct machine *m, enum machine_state state)

@@ -9,11 +9,13 @@
 #include "vmm/machine/machine.h"
 
 /* A network interface among the settings, with a socket in the place of its TAP. */
-void fake_machine_add_nic(struct machine *m, const char *id);
+void fake_machine_add_interface(struct machine *m, const char *id);
+
+/* The path of its first drive. */
+const char *fake_machine_drive_path(const struct machine *m);
 
 /* The machine is now in this state. When it first leaves that of not having started it
- * gets a device for each drive and then for each interface, in the order of the
- * settings, and memory; no vCPU. */
+ * gets memory and a device for each setting, kind by kind; no vCPU. */
 void fake_machine_enter(struct machine *m, enum machine_state state);
 
 /* What the guest reads of the i-th device's configuration space: n bytes at `at`. */

@@ -17,6 +17,8 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/fake_machine.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/internal.h"
 
@@ -82,7 +84,7 @@ static void put_drive(void)
 	struct drive_cfg cfg = { .drive_id = strdup("a"),
 		.path_on_host = strdup(disk.path) };
 
-	cr_assert_eq(machine_put_drive(machine, &cfg, &e), 0, "%s", e.text);
+	cr_assert_eq(machine_put_device(machine, &blk_kind, &cfg, &e), 0, "%s", e.text);
 }
 
 static void set_up(void)
@@ -99,7 +101,7 @@ static void set_up(void)
 	disk = fake_file(sectors, 1024);
 	other = fake_file(sectors, 4096);
 	put_drive();
-	fake_machine_add_nic(machine, "eth0");
+	fake_machine_add_interface(machine, "eth0");
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	fake_machine_drive(machine, 0);
 	fake_machine_drive(machine, 1);
@@ -141,8 +143,8 @@ static void patch_drive(const char *path, bool limits)
 		.has_rate_limiter = limits,
 		.rate_limiter = slow };
 
-	cr_expect_eq(machine_patch_drive(machine, &p, &e), 0, "%s", e.text);
-	drive_patch_fini(&p);
+	cr_expect_eq(machine_patch_device(machine, &blk_kind, &p, &e), 0, "%s", e.text);
+	fields_fini(blk_kind.patch.fields, &p);
 }
 
 Test(machine_lock, is_held_while_a_drive_gets_another_file)
@@ -174,9 +176,9 @@ Test(machine_lock, is_held_while_an_interface_gets_other_limits)
 	struct net_patch p = { .iface_id = strdup("eth0"), .rx = slow, .tx = slow };
 
 	watch(CLOCK);
-	cr_expect_eq(machine_patch_net(machine, &p, &e), 0, "%s", e.text);
+	cr_expect_eq(machine_patch_device(machine, &net_kind, &p, &e), 0, "%s", e.text);
 	expect_all_locked();
-	net_patch_fini(&p);
+	fields_fini(net_kind.patch.fields, &p);
 }
 
 Test(machine_lock, is_held_while_devices_are_paused_and_resumed)

@@ -14,6 +14,8 @@
 #include "tests/unit/fakes/fake_kernel.h"
 #include "tests/unit/fakes/fake_machine.h"
 #include "virtio/blk/blk.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
 #include "virtio/net/net.h"
 #include "vmm/base/log.h"
 #include "vmm/base/phases.h"
@@ -64,16 +66,16 @@ static void put_drive(const char *id, const char *path, bool read_only)
 		.path_on_host = strdup(path),
 		.is_read_only = read_only };
 
-	cr_assert_eq(machine_put_drive(machine, &cfg, &e), 0, "%s", e.text);
+	cr_assert_eq(machine_put_device(machine, &blk_kind, &cfg, &e), 0, "%s", e.text);
 }
 
 static int patch(const char *id, const char *path)
 {
 	struct drive_patch p = { .drive_id = strdup(id),
 		.path_on_host = path ? strdup(path) : NULL };
-	int r = machine_patch_drive(machine, &p, &e);
+	int r = machine_patch_device(machine, &blk_kind, &p, &e);
 
-	drive_patch_fini(&p);
+	fields_fini(blk_kind.patch.fields, &p);
 	return r;
 }
 
@@ -89,7 +91,7 @@ static int pause_it(void)
 
 static const struct blk_stats *stats(void)
 {
-	return blk_stats(machine->drive[0].dev);
+	return blk_stats(machine->set[0].dev);
 }
 
 /* Sectors that the guest of the first drive sees. */
@@ -118,7 +120,7 @@ Test(machine_run, shows_the_guest_another_file_and_interrupts_it)
 	start_with_a_drive();
 	cr_expect_eq(patch("a", other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
-	cr_expect_str_eq(machine_drive(machine, 0)->path_on_host, other.path);
+	cr_expect_str_eq(fake_machine_drive_path(machine), other.path);
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 1);
 }
 
@@ -165,7 +167,7 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 			patch(bad[i].id, bad[i].path), bad[i].r, "%zu: %s", i, e.text);
 		cr_expect(strstr(e.text, bad[i].why), "%s", e.text);
 		cr_expect_eq(capacity(), 2);
-		cr_expect_str_eq(machine_drive(machine, 0)->path_on_host, disk.path);
+		cr_expect_str_eq(fake_machine_drive_path(machine), disk.path);
 	}
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 0);
 	cr_expect_eq(fake_open_fds(), fds);
@@ -205,9 +207,9 @@ static int patch_all(const char *path)
 		.path_on_host = strdup(path),
 		.has_rate_limiter = true,
 		.rate_limiter = slow };
-	int r = machine_patch_drive(machine, &p, &e);
+	int r = machine_patch_device(machine, &blk_kind, &p, &e);
 
-	drive_patch_fini(&p);
+	fields_fini(blk_kind.patch.fields, &p);
 	return r;
 }
 
@@ -217,20 +219,20 @@ Test(machine_run, changes_file_and_limits_of_a_drive_or_nothing)
 	unsigned fds;
 
 	start_with_a_drive();
-	now = machine_drive(machine, 0);
+	now = machine_device(machine, &blk_kind, 0);
 	fds = fake_open_fds();
 	cr_expect_eq(patch_all("/nonexistent/d"), -ENOENT);
 	cr_expect_eq(capacity(), 2);
 	cr_expect_str_eq(now->path_on_host, disk.path);
 	cr_expect_eq(now->rate_limiter.ops.size, 0);
-	cr_expect_eq(blk_limiter(machine->drive[0].dev).ops.size, 0);
+	cr_expect_eq(blk_limiter(machine->set[0].dev).ops.size, 0);
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 0);
 	cr_expect_eq(fake_open_fds(), fds);
 	cr_expect_eq(patch_all(other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
 	cr_expect_str_eq(now->path_on_host, other.path);
 	cr_expect_eq(now->rate_limiter.ops.size, 10);
-	cr_expect_eq(blk_limiter(machine->drive[0].dev).bandwidth.size, 1000);
+	cr_expect_eq(blk_limiter(machine->set[0].dev).bandwidth.size, 1000);
 }
 
 /* What a drive was asked to change to, and not how many parts of it were changed. */
@@ -255,15 +257,15 @@ Test(machine_run, changes_both_limits_of_an_interface)
 	struct net_patch p = { .iface_id = strdup("eth0"), .rx = slow, .tx = slow };
 	const struct net_cfg *now;
 
-	fake_machine_add_nic(machine, "eth0");
+	fake_machine_add_interface(machine, "eth0");
 	fake_machine_enter(machine, MACHINE_RUNNING);
-	now = machine_net(machine, 0);
-	cr_expect_eq(machine_patch_net(machine, &p, &e), 0, "%s", e.text);
+	now = machine_device(machine, &net_kind, 0);
+	cr_expect_eq(machine_patch_device(machine, &net_kind, &p, &e), 0, "%s", e.text);
 	cr_expect_eq(now->rx.ops.size, 10);
 	cr_expect_eq(now->tx.bandwidth.size, 1000);
-	cr_expect_eq(net_rx_limiter(machine->nic[0].dev).bandwidth.size, 1000);
-	cr_expect_eq(net_tx_limiter(machine->nic[0].dev).ops.size, 10);
-	net_patch_fini(&p);
+	cr_expect_eq(net_rx_limiter(machine->set[0].dev).bandwidth.size, 1000);
+	cr_expect_eq(net_tx_limiter(machine->set[0].dev).ops.size, 10);
+	fields_fini(net_kind.patch.fields, &p);
 }
 
 /* --- pause and keys --- */

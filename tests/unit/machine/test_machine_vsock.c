@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "virtio/vsock/kind.h"
 #include "vmm/base/phases.h"
 #include "vmm/machine/machine.h"
 
@@ -60,12 +61,12 @@ static char *in_dir(const char *name)
 
 static int set(uint32_t cid, const char *name, struct err *e)
 {
-	struct vsock_cfg c = { cid, in_dir(name) };
-	int r = machine_set_vsock(m, &c, e);
+	struct vsock_cfg c = { .guest_cid = cid, .uds_path = in_dir(name) };
+	int r = machine_put_device(m, &vsock_kind, &c, e);
 
 	/* taken over on success only */
 	cr_assert_eq(c.uds_path == NULL, r == 0);
-	vsock_cfg_fini(&c);
+	fields_fini(vsock_kind.cfg.fields, &c);
 	return r;
 }
 

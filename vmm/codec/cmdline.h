@@ -3,8 +3,8 @@
  * cmdline: the kernel's command line, put together from the user's arguments and what
  * husk adds before any "--" of theirs. Pure data, no allocation.
  */
-#ifndef HUSK_BOOT_CMDLINE_H
-#define HUSK_BOOT_CMDLINE_H
+#ifndef HUSK_CODEC_CMDLINE_H
+#define HUSK_CODEC_CMDLINE_H
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"

@@ -3,7 +3,7 @@
  * cmdline: see the header. Words are told apart as the kernel does it (lib/cmdline.c,
  * next_arg): by spaces outside double quotes.
  */
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
