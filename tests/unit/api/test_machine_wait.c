@@ -161,12 +161,7 @@ Test(machine_wait, runs_on_when_its_disk_does_not_answer_in_30_s)
 
 static int patch(const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = strdup(path) };
-	int r = machine_patch_drive(machine, &p, &e);
-
-	drive_patch_fini(&p);
-	return r;
+	return fake_machine_patch_drive(machine, "a", path, NULL, &e);
 }
 
 Test(machine_wait, changes_a_drive_when_its_disk_has_answered)
