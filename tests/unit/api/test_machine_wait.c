@@ -15,7 +15,6 @@
 #include "tests/unit/fakes/fake_machine.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
-#include "virtio/blk/kind.h"
 #include "vmm/machine/internal.h"
 
 enum { HEADER = 0x4000, DATA = 0x5000, STATUS = 0x6000 };
@@ -162,12 +161,7 @@ Test(machine_wait, runs_on_when_its_disk_does_not_answer_in_30_s)
 
 static int patch(const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = strdup(path) };
-	int r = machine_patch_device(machine, &blk_kind, &p, &e);
-
-	fields_fini(blk_kind.patch.fields, &p);
-	return r;
+	return fake_machine_patch_drive(machine, "a", path, NULL, &e);
 }
 
 Test(machine_wait, changes_a_drive_when_its_disk_has_answered)

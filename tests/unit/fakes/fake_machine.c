@@ -7,14 +7,87 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tests/unit/fakes/fake_end.h"
+#include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_kernel.h"
 #include "virtio/blk/kind.h"
 #include "virtio/net/kind.h"
+#include "vmm/base/log.h"
 #include "vmm/machine/internal.h"
 
-static void on_end(void *self, const char *how)
+struct fake_machine fake_machine = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void on_ended(void *self)
 {
-	(void)self;
-	(void)how;
+	struct fake_machine *f = self;
+
+	f->n_ended++;
+}
+
+struct machine *fake_machine_create(const struct machine_env *own)
+{
+	struct machine_env env = own ? *own : (struct machine_env){ 0 };
+	struct machine *m;
+	struct err e;
+
+	log_set_level(LOG_OFF);
+	cr_assert_eq(loop_create(&fake_machine.lock, &fake_machine.loop, &e), 0, "%s",
+		e.text);
+	env.loop = fake_machine.loop;
+	env.lock = &fake_machine.lock;
+	env.phases = &fake_machine.phases;
+	env.ended = on_ended;
+	env.self = &fake_machine;
+	cr_assert_eq(machine_create(&env, &m, &e), 0, "%s", e.text);
+	return m;
+}
+
+void fake_machine_destroy(struct machine *m)
+{
+	machine_destroy(m);
+	loop_destroy(TAKE(fake_machine.loop));
+}
+
+void fake_machine_set_kernel(struct machine *m, const void *code, size_t n)
+{
+	static struct fake_image img;
+	const struct fake_segment page = { MIB, 4096, 4096, 4096 };
+	struct boot_cfg boot = { 0 };
+	struct fake_file kernel;
+	struct err e;
+
+	(void)fake_elf(&img, &page, 1);
+	memcpy(img.bytes + page.off, code, n);
+	kernel = fake_file(img.bytes, img.len);
+	boot.kernel_image_path = strdup(kernel.path);
+	cr_assert_eq(machine_set_boot_source(m, &boot, &e), 0, "%s", e.text);
+	fake_file_close(&kernel);
+}
+
+void fake_machine_add_drive(
+	struct machine *m, const char *id, const char *path, bool read_only)
+{
+	struct drive_cfg cfg = { .drive_id = strdup(id),
+		.path_on_host = strdup(path),
+		.is_read_only = read_only };
+	struct err e;
+
+	cr_assert_eq(machine_put_device(m, &blk_kind, &cfg, &e), 0, "%s", e.text);
+}
+
+int fake_machine_patch_drive(struct machine *m, const char *id, const char *path,
+	const struct limiter_patch *limits, struct err *e)
+{
+	struct drive_patch p = { .drive_id = strdup(id),
+		.path_on_host = path ? strdup(path) : NULL,
+		.has_rate_limiter = limits };
+	int r;
+
+	if (limits)
+		p.rate_limiter = *limits;
+	r = machine_patch_device(m, &blk_kind, &p, e);
+	fields_fini(blk_kind.patch.fields, &p);
+	return r;
 }
 
 void fake_machine_add_interface(struct machine *m, const char *id)
@@ -65,12 +138,13 @@ static void build_device(struct machine *m, struct device *d)
 static void build_devices(struct machine *m)
 {
 	const struct guest_range range = { 0, 1 << 20 };
+	static struct fake_end end;
 	struct device_list *d = &m->devices;
 	struct err e;
 
 	cr_assert_eq(guest_mem_create(&range, 1, GUEST_PAGES_NONE, &m->mem, &e), 0);
 	cr_assert_eq(device_list_init(d, m->env.lock, &m->kvm, m->mem, m->env.loop,
-			     on_end, NULL, &e),
+			     fake_end, &end, &e),
 		0);
 	for (unsigned k = 0; device_kinds[k]; k++)
 		for (unsigned i = 0; i < m->n_set; i++)

@@ -10,35 +10,21 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_machine.h"
 #include "virtio/net/kind.h"
 #include "virtio/net/tap.h"
-#include "vmm/base/phases.h"
-#include "vmm/machine/machine.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct err e;
 
-static void on_end(void *self)
-{
-	(void)self;
-}
-
 static void set_up(void)
 {
-	struct machine_env env = { .lock = &lock, .phases = &phases, .ended = on_end };
-
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 }
 
 TestSuite(machine_net, .init = set_up, .fini = tear_down);

@@ -11,72 +11,38 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_file.h"
-#include "tests/unit/fakes/fake_kernel.h"
 #include "tests/unit/fakes/fake_machine.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/kind.h"
 #include "virtio/net/kind.h"
 #include "virtio/net/net.h"
-#include "vmm/base/log.h"
-#include "vmm/base/phases.h"
 #include "vmm/machine/internal.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct fake_file disk, other;
 static struct err e;
-static unsigned n_ended;
-
-static void on_ended(void *self)
-{
-	(void)self;
-	n_ended++;
-}
 
 static void set_up(void)
 {
 	static const char sectors[4096];
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .ended = on_ended
-	};
 
-	log_set_level(LOG_OFF);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 	disk = fake_file(sectors, 1024);
 	other = fake_file(sectors, 4096);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 	fake_file_close(&disk);
 	fake_file_close(&other);
 }
 
 TestSuite(machine_run, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static void put_drive(const char *id, const char *path, bool read_only)
-{
-	struct drive_cfg cfg = { .drive_id = strdup(id),
-		.path_on_host = strdup(path),
-		.is_read_only = read_only };
-
-	cr_assert_eq(machine_put_device(machine, &blk_kind, &cfg, &e), 0, "%s", e.text);
-}
-
 static int patch(const char *id, const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup(id),
-		.path_on_host = path ? strdup(path) : NULL };
-	int r = machine_patch_device(machine, &blk_kind, &p, &e);
-
-	fields_fini(blk_kind.patch.fields, &p);
-	return r;
+	return fake_machine_patch_drive(machine, id, path, NULL, &e);
 }
 
 /* As the API does it: a busy machine may take its time. */
@@ -85,7 +51,7 @@ static int pause_it(void)
 	int r;
 
 	while ((r = machine_pause(machine, &e)) == -EINPROGRESS)
-		cr_assert_eq(loop_poll(loop, 1), 0);
+		cr_assert_eq(loop_poll(fake_machine.loop, 1), 0);
 	return r;
 }
 
@@ -109,7 +75,7 @@ static uint64_t capacity(void)
 
 static void start_with_a_drive(void)
 {
-	put_drive("a", disk.path, false);
+	fake_machine_add_drive(machine, "a", disk.path, false);
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	fake_machine_drive(machine, 0);
 	cr_assert_eq(capacity(), 2);
@@ -175,8 +141,8 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 
 Test(machine_run, opens_the_new_file_for_what_the_old_one_was)
 {
-	put_drive("w", disk.path, false);
-	put_drive("r", disk.path, true);
+	fake_machine_add_drive(machine, "w", disk.path, false);
+	fake_machine_add_drive(machine, "r", disk.path, true);
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	/* this program's file: it runs, and so cannot be written */
 	cr_expect_eq(patch("w", "/proc/self/exe"), -ETXTBSY);
@@ -203,14 +169,7 @@ static const struct limiter_patch slow = { true, true,
 
 static int patch_all(const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = strdup(path),
-		.has_rate_limiter = true,
-		.rate_limiter = slow };
-	int r = machine_patch_device(machine, &blk_kind, &p, &e);
-
-	fields_fini(blk_kind.patch.fields, &p);
-	return r;
+	return fake_machine_patch_drive(machine, "a", path, &slow, &e);
 }
 
 Test(machine_run, changes_file_and_limits_of_a_drive_or_nothing)
@@ -297,32 +256,21 @@ Test(machine_run, types_what_the_guest_has_room_for)
 
 /* --- with KVM --- */
 
-/* A kernel of one page whose code is there. */
+/* A guest of that code, with one drive. */
 static void start_guest(const void *code, size_t n)
 {
-	static struct fake_image img;
-	const struct fake_segment segment = { 1 << 20, 4096, 4096, 4096 };
 	struct machine_cfg cfg = MACHINE_CFG_DEFAULT;
-	struct boot_cfg boot = { 0 };
-	struct fake_file kernel;
 	struct kvm kvm;
-	int r;
 
 	if (kvm_open(&kvm, NULL, 0, &e) < 0)
 		cr_skip_test("%s", e.text);
 	kvm_close(&kvm);
-	(void)fake_elf(&img, &segment, 1);
-	memcpy(img.bytes + segment.off, code, n);
-	kernel = fake_file(img.bytes, img.len);
-	boot.kernel_image_path = strdup(kernel.path);
 	cfg.mem_size_mib = 16;
 	cfg.vcpu_count = 2; /* the second waits for its start-up IPI */
 	cr_assert_eq(machine_set_config(machine, &cfg, &e), 0, "%s", e.text);
-	cr_assert_eq(machine_set_boot_source(machine, &boot, &e), 0, "%s", e.text);
-	put_drive("a", disk.path, false);
-	r = machine_start(machine, &e);
-	fake_file_close(&kernel);
-	cr_assert_eq(r, 0, "%s", e.text);
+	fake_machine_set_kernel(machine, code, n);
+	fake_machine_add_drive(machine, "a", disk.path, false);
+	cr_assert_eq(machine_start(machine, &e), 0, "%s", e.text);
 }
 
 Test(machine_run, pauses_a_guest_that_spins_and_one_vcpu_that_waits)
@@ -340,7 +288,7 @@ Test(machine_run, pauses_a_guest_that_spins_and_one_vcpu_that_waits)
 	cr_assert_eq(pause_it(), 0);
 	machine_stop(machine);
 	cr_expect_eq(machine_exit_status(machine), 0);
-	cr_expect_eq(n_ended, 0);
+	cr_expect_eq(fake_machine.n_ended, 0);
 }
 
 Test(machine_run, tells_once_that_a_guest_reset_itself)
@@ -349,12 +297,12 @@ Test(machine_run, tells_once_that_a_guest_reset_itself)
 	static const uint8_t resets[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfa };
 
 	start_guest(resets, sizeof(resets));
-	for (int i = 0; n_ended == 0 && i < 200; i++)
-		cr_assert_eq(loop_poll(loop, 100), 0);
-	cr_expect_eq(n_ended, 1);
+	for (int i = 0; fake_machine.n_ended == 0 && i < 200; i++)
+		cr_assert_eq(loop_poll(fake_machine.loop, 100), 0);
+	cr_expect_eq(fake_machine.n_ended, 1);
 	cr_expect_eq(machine_exit_status(machine), 0);
 	cr_assert_eq(pause_it(), 0, "%s", e.text);
 	machine_resume(machine);
-	cr_assert_eq(loop_poll(loop, 0), 0);
-	cr_expect_eq(n_ended, 1);
+	cr_assert_eq(loop_poll(fake_machine.loop, 0), 0);
+	cr_expect_eq(fake_machine.n_ended, 1);
 }
