@@ -21,7 +21,8 @@ int put_device(struct api *a, struct call *c, struct err *e); /* of any kind */
 int patch_device(struct api *a, struct call *c, struct err *e);
 int put_logger(struct api *a, struct call *c, struct err *e);
 int put_metrics(struct api *a, struct call *c, struct err *e);
-int put_machine_config(struct api *a, struct call *c, struct err *e); /* and PATCH */
+int put_machine_config(struct api *a, struct call *c, struct err *e);
+int patch_machine_config(struct api *a, struct call *c, struct err *e);
 int put_serial(struct api *a, struct call *c, struct err *e);
 int patch_vm(struct api *a, struct call *c, struct err *e);
 

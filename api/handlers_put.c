@@ -75,8 +75,14 @@ static bool is_empty(const struct json *body)
 
 int put_machine_config(struct api *a, struct call *c, struct err *e)
 {
+	return machine_set_config(a->machine, c->cfg, e);
+}
+
+/* The settings of now, with what the body gives. */
+int patch_machine_config(struct api *a, struct call *c, struct err *e)
+{
 	if (is_empty(c->body))
-		return err_bad(e, "Empty PATCH request."); /* a PUT has what it needs */
+		return err_bad(e, "Empty PATCH request.");
 	return machine_set_config(a->machine, c->cfg, e);
 }
 

@@ -63,7 +63,7 @@ static const struct route routes[] = {
 	  .counter = "machine_cfg", DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PATCH, .resource = "machine-config", .states = IN_NOT_STARTED,
 	  .area = "machine config", .fields = &machine_cfg_fields, .is_patch = true,
-	  .begin = begin_machine_patch, .serve = put_machine_config, .counter = "machine_cfg",
+	  .begin = begin_machine_patch, .serve = patch_machine_config, .counter = "machine_cfg",
 	  DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PUT, .resource = "serial", .states = IN_NOT_STARTED, .area = "serial",
 	  .fields = &serial_cfg_fields, .serve = put_serial, .counter = "serial" },

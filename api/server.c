@@ -58,10 +58,9 @@ struct conn {
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
-	struct loop_source retry; /* a timer, set while accepting is paused */
+	struct loop_source timer; /* set while accepting is paused or one is waiting */
 	bool is_paused; /* no descriptor for the connection that waits */
 	uint64_t clock; /* counts connections and requests */
-	struct loop_source waits; /* a timer, set while a connection is waiting */
 	size_t max_body;
 	http_handler *handler;
 	void *self;
@@ -152,13 +151,22 @@ static int reply_error(struct conn *c)
 	return reply(c, &r);
 }
 
-static void set_waits(struct server *s, bool on)
+static bool is_anyone_waiting(const struct server *s)
 {
-	const struct timespec t = { .tv_nsec = on ? WAIT_MS * 1000000 : 0 };
-	const struct itimerspec when = { .it_interval = t, .it_value = t };
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			return true;
+	return false;
+}
+
+/* Sets the timer for what there is to try again, once. */
+static void set_timer(struct server *s)
+{
+	unsigned ms = is_anyone_waiting(s) ? WAIT_MS : s->is_paused ? RETRY_MS : 0;
+	const struct itimerspec when = { .it_value.tv_nsec = ms * 1000000l };
 
 	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->waits.fd, 0, &when, NULL);
+	(void)timerfd_settime(s->timer.fd, 0, &when, NULL);
 }
 
 static int serve(struct conn *c)
@@ -170,7 +178,7 @@ static int serve(struct conn *c)
 	s->handler(s->self, q, &r);
 	c->is_waiting = r.later;
 	if (r.later) {
-		set_waits(s, true);
+		set_timer(s);
 		return 0;
 	}
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
@@ -297,23 +305,13 @@ static int take_turn(struct conn *c)
 
 /* --- connections come and go --- */
 
-static void set_retry(struct server *s, bool on)
-{
-	const struct itimerspec when = {
-		.it_value.tv_nsec = on ? RETRY_MS * 1000000 : 0,
-	};
-
-	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->retry.fd, 0, &when, NULL);
-}
-
 /* Without a descriptor to accept with, the listener stays ready, and to try again at
  * once would use all of the processor. */
 static void pause_accepting(struct server *s)
 {
 	s->is_paused = true;
 	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
-	set_retry(s, true);
+	set_timer(s);
 }
 
 static void accept_again(struct server *s)
@@ -323,16 +321,6 @@ static void accept_again(struct server *s)
 		return;
 	log_guest("API: no new connection can be seen");
 	pause_accepting(s);
-}
-
-static void on_retry(void *self, uint32_t events)
-{
-	struct server *s = self;
-
-	(void)events;
-	set_retry(s, false); /* makes the timer's descriptor unready too */
-	if (s->is_paused)
-		accept_again(s);
 }
 
 static void conn_close(struct conn *c)
@@ -390,36 +378,30 @@ static bool goes_before(const struct conn *a, const struct conn *b)
 	return a->used_at < b->used_at;
 }
 
-static bool is_anyone_waiting(const struct server *s)
+static void ask_again(struct conn *c)
 {
-	for (int i = 0; i < SERVER_CONNECTIONS; i++)
-		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
-			return true;
-	return false;
+	int r = serve(c);
+
+	if (r == 0)
+		r = after_turn(c);
+	if (r < 0 || watch(c) < 0)
+		conn_close(c);
 }
 
-static void on_waits(void *self, uint32_t events)
+static void on_timer(void *self, uint32_t events)
 {
 	struct server *s = self;
 	uint64_t n;
 
 	(void)events;
-	if (read(s->waits.fd, &n, sizeof(n)) < 0)
+	if (read(s->timer.fd, &n, sizeof(n)) < 0)
 		return; /* it was set anew since epoll saw it */
-	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
-		struct conn *c = &s->conns[i];
-		int r;
-
-		if (c->source.fd < 0 || !c->is_waiting)
-			continue;
-		r = serve(c);
-		if (r == 0)
-			r = after_turn(c);
-		if (r < 0 || watch(c) < 0)
-			conn_close(c);
-	}
-	if (!is_anyone_waiting(s))
-		set_waits(s, false);
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			ask_again(&s->conns[i]);
+	if (s->is_paused)
+		accept_again(s);
+	set_timer(s);
 }
 
 /* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
@@ -547,8 +529,7 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
-	s->retry.fd = -1;
-	s->waits.fd = -1;
+	s->timer.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -557,12 +538,9 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	s->retry = (struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
+	s->timer = (struct loop_source){ .fn = on_timer, .self = s, .unlocked = true };
 	/* made now: when it is needed, there may be no descriptor for it */
-	r = loop_add_timer(loop, &s->retry);
-	s->waits = (struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
-	if (r == 0)
-		r = loop_add_timer(loop, &s->waits);
+	r = loop_add_timer(loop, &s->timer);
 	if (r == 0)
 		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
@@ -581,9 +559,7 @@ void server_destroy(struct server *s)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
-	loop_remove(s->loop, &s->retry);
-	close_fd(s->retry.fd);
-	loop_remove(s->loop, &s->waits);
-	close_fd(s->waits.fd);
+	loop_remove(s->loop, &s->timer);
+	close_fd(s->timer.fd);
 	free(s);
 }

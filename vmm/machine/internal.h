@@ -11,7 +11,7 @@
 #include "vmm/base/log.h"
 #include "vmm/core/kvm.h"
 #include "vmm/cpu/vcpu.h"
-#include "vmm/machine/devices.h"
+#include "vmm/machine/device_list.h"
 #include "vmm/machine/kinds.h"
 #include "vmm/machine/machine.h"
 

@@ -2,7 +2,7 @@
  *
  * device_list: what guests find at the ports of a PC that they touch without asking.
  */
-#include "vmm/machine/devices.h"
+#include "vmm/machine/device_list.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * order of addresses and interrupt lines. Built by the machine's thread before the
  * vCPUs run.
  */
-#ifndef HUSK_MACHINE_DEVICES_H
-#define HUSK_MACHINE_DEVICES_H
+#ifndef HUSK_MACHINE_DEVICE_LIST_H
+#define HUSK_MACHINE_DEVICE_LIST_H
 
 #include "virtio/mmio.h"
 #include "vmm/core/bus.h"
