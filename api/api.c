@@ -40,7 +40,7 @@ static void take_segment(const char **path, char *to, size_t room)
 
 static void split_path(const char *path, struct target *t)
 {
-	/* a resource that is cut is none: all names are shorter */
+	/* one that is cut matches no route: all names are shorter */
 	take_segment(&path, t->resource, sizeof(t->resource));
 	take_segment(&path, t->sub, sizeof(t->sub)); /* as long as a path can be */
 }
@@ -55,7 +55,8 @@ static int refuse_route(enum http_method method, const struct target *t, struct 
 		method_names[method], t->resource, t->sub[0] ? "/" : "", t->sub);
 }
 
-/* Which methods carry a body, whatever their path (contract, 2.6). */
+/* Checks that a body is there if the method needs one, whatever the path (contract,
+ * 2.6). */
 static int check_body(const struct http_request *req, struct err *e)
 {
 	switch (req->method) {
@@ -120,7 +121,8 @@ static int read_body(
 			       : json_read(body, route->fields, cfg, e);
 }
 
-/* Serves a body by its route. id: what the body's has to be, or NULL for any. */
+/* Reads a body by its route's table and serves it. id: what the id in the body has to
+ * be, or NULL for any. */
 static int serve_body(struct api *a, const struct route *route, const char *id,
 	struct call *c, struct err *e)
 {
@@ -203,7 +205,7 @@ static bool is_secret(const struct http_request *req)
 		(strcmp(t.resource, "cpu-config") == 0 && !log_is_on(LOG_DEBUG));
 }
 
-/* A body between quotes, as far as a line of the log has room for it. */
+/* Escapes a body for a line of the log, and cuts it to fit. */
 static void quote(const char *body, char *to, size_t room)
 {
 	size_t n = 0;
@@ -216,7 +218,7 @@ static void quote(const char *body, char *to, size_t room)
 	to[n] = '\0';
 }
 
-/* In words that clients of Firecracker look for, as the other lines of the API. */
+/* Clients of Firecracker look for these lines word by word: contract, 9.1. */
 static void log_request(const struct http_request *req)
 {
 	static const char *const names[] = {
@@ -252,7 +254,7 @@ static void log_reply(
 		(unsigned long long)(clock_us() - since_us));
 }
 
-/* Whether a request has to wait for another one. */
+/* Whether a request has to wait until another one is answered. */
 static bool is_blocked(const struct api *a, const struct http_request *req)
 {
 	return a->waiting && a->waiting != req && req->method != HTTP_METHOD_GET;
@@ -266,7 +268,8 @@ static void write_fault(FILE *out, const struct err *e)
 	(void)putc('}', out);
 }
 
-/* Serves a request: 0, or -errno, which is in the reply then as well. */
+/* Serves a request and fills the reply. 0 or -errno; the reply then has the error's
+ * text. */
 static int answer(struct api *a, const struct http_request *req,
 	struct http_reply *reply, struct err *e)
 {

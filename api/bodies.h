@@ -20,7 +20,7 @@ struct vm_body {
 	uint32_t state; /* enum vm_state */
 };
 
-/* NULL, or a has_ that is false: as it is. */
+/* Members that are NULL, or whose has_ is false, change nothing. */
 struct logger_body {
 	char *log_path, *level, *module;
 	bool show_level, show_log_origin;

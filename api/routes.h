@@ -29,7 +29,7 @@ _Static_assert((int)BODY_MAX >= (int)KIND_CFG_MAX, "room for a device's settings
 
 /* A request on its way through its handler. */
 struct call {
-	const struct device_kind *kind; /* that it is about, or NULL */
+	const struct device_kind *kind; /* the route's */
 	const struct json *body; /* as parsed; NULL for a GET */
 	void *cfg; /* the route's struct, filled from the body */
 	FILE *out; /* for the JSON of a GET */
@@ -43,10 +43,11 @@ struct route {
 	const char *sub;
 	unsigned states; /* in which it is allowed */
 	const char *area; /* what error texts begin with */
-	/* The body: its members, and how the struct for them begins and ends; at its
-	 * end the strings of `fields` are freed by themselves. */
+	/* The body: the table that reads it into a struct, and what initialises and
+	 * frees that struct. Strings of `fields` are freed without an `end`. */
 	const struct fields *fields;
-	int (*read)(const struct json *body, void *cfg, struct err *e); /* instead */
+	int (*read)(const struct json *body, void *cfg,
+		struct err *e); /* reads the body instead of `fields` */
 	bool is_patch; /* no member is required, null is as absent */
 	void (*begin)(const struct api *a, void *cfg); /* NULL: all zero */
 	void (*end)(void *cfg);
@@ -54,11 +55,13 @@ struct route {
 	/* 1 + offset in its struct of a bool: a deprecated member was used; 0: none is.
 	 */
 	size_t deprecated;
-	const struct device_kind *kind; /* whose devices it is about, or NULL */
+	const struct device_kind
+		*kind; /* the kind of device that it is about, or NULL */
 	/* Does it. -errno with text. */
 	int (*serve)(struct api *a, struct call *c, struct err *e);
-	/* What counts it in the metrics: "drive" is drive_count of the method's group,
-	 * and drive_fails for a body that could not be read. NULL: nothing. */
+	/* Its counters in the metrics: "drive" means drive_count in the method's group,
+	 * and drive_fails for bodies that could not be read. NULL: it is not counted.
+	 */
 	const char *counter;
 };
 
@@ -66,8 +69,8 @@ struct route {
  */
 bool route_at(size_t i, struct route *out);
 
-/* The first route of that method and resource whose sub, if it is a SUB_NAMED, is sub;
- * sub NULL: any. False: there is none. */
+/* Finds the route of that method and resource. sub is the path's next segment, which a
+ * SUB_NAMED route compares; NULL matches all. False if there is none. */
 bool route_find(enum http_method method, const char *resource, const char *sub,
 	struct route *out);
 

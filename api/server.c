@@ -22,9 +22,10 @@
 enum {
 	INPUT_MAX = 4096, /* read at once */
 	DRAIN_MAX =
-		1 << 20, /* read and dropped after the last reply, which arrives so */
-	RETRY_MS = 100, /* when husk was out of something */
-	WAIT_MS = 2, /* before a handler that wanted it is asked again */
+		1 << 20, /* read and dropped after the last reply, so that it arrives */
+	RETRY_MS =
+		100, /* before accepting is tried again after a lack of descriptors */
+	WAIT_MS = 2, /* before a handler that answers later is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -49,9 +50,9 @@ struct conn {
 	struct work *work; /* NULL while idle */
 	uint32_t watched;
 	uint64_t used_at; /* when it was last accepted or served, by server.clock */
-	bool is_waiting; /* the handler is to be asked again for its request */
+	bool is_waiting; /* the handler will be asked again about its request */
 	bool is_last; /* the reply under way ends the connection */
-	bool is_draining; /* it is sent: what still comes is dropped */
+	bool is_draining; /* the last reply is sent; input is dropped */
 	size_t drained;
 };
 
@@ -124,7 +125,7 @@ static int reply(struct conn *c, const struct http_reply *r)
 	return send_reply(c);
 }
 
-/* The next reply is the last: what follows its request is not served. */
+/* Makes the next reply the last one: what follows its request is not served. */
 static void end_input(struct conn *c)
 {
 	c->is_last = true;
@@ -159,7 +160,7 @@ static bool is_anyone_waiting(const struct server *s)
 	return false;
 }
 
-/* Sets the timer for what there is to try again, once. */
+/* Sets the timer once, for the first thing that has to be tried again. */
 static void set_timer(struct server *s)
 {
 	unsigned ms = is_anyone_waiting(s) ? WAIT_MS : s->is_paused ? RETRY_MS : 0;
@@ -232,7 +233,7 @@ static int fill(struct conn *c)
 	return 1;
 }
 
-/* Goes on with the input, up to the end of one request. */
+/* Parses input up to the end of one request, and serves it. */
 static int advance(struct conn *c)
 {
 	struct work *w = c->work;
@@ -254,8 +255,8 @@ static int advance(struct conn *c)
 	return r;
 }
 
-/* The reply that ends the connection is sent. To close now would cut it short for a
- * client that is still sending. */
+/* The last reply is sent, but closing now would cut it short for a client that is still
+ * sending. */
 static void start_drain(struct conn *c)
 {
 	(void)shutdown(c->source.fd, SHUT_WR); /* fails when the client is gone: fine */
@@ -274,7 +275,8 @@ static int drain(struct conn *c)
 	return n == 0 || c->drained > DRAIN_MAX ? -ENODATA : 0;
 }
 
-/* What a connection needs when it has nothing to send and nobody to wait for. */
+/* Ends a turn: begins to drain after the last reply, and frees the buffers when idle.
+ */
 static int after_turn(struct conn *c)
 {
 	if (has_output(c) || c->is_waiting)
@@ -305,8 +307,8 @@ static int take_turn(struct conn *c)
 
 /* --- connections come and go --- */
 
-/* Without a descriptor to accept with, the listener stays ready, and to try again at
- * once would use all of the processor. */
+/* When husk has no free descriptor, accept fails but the listener stays readable:
+ * watching it would spin. The timer tries again. */
 static void pause_accepting(struct server *s)
 {
 	s->is_paused = true;
@@ -334,8 +336,8 @@ static void conn_close(struct conn *c)
 		accept_again(s);
 }
 
-/* A connection that is waiting is not watched: its client may hang up, and finds that
- * what it asked for is done nevertheless. */
+/* A connection whose request is being served is not watched: if the client hangs up,
+ * its request is carried out all the same. */
 static int watch(struct conn *c)
 {
 	uint32_t events = c->is_waiting		? 0
@@ -358,8 +360,8 @@ static void on_conn(void *self, uint32_t events)
 		conn_close(c);
 }
 
-/* Whether nothing is under way: no part of a request has come, not even one that waits
- * to be read, and no reply. */
+/* Whether the connection is idle: no part of a request has arrived or waits to be read,
+ * and no reply is being sent. */
 static bool is_idle(const struct conn *c)
 {
 	char byte;
@@ -369,8 +371,8 @@ static bool is_idle(const struct conn *c)
 			recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0);
 }
 
-/* Whether a gives way to a new connection before b does: one that was told that it is
- * over comes first, then the one that has been idle for longest. */
+/* Whether a is closed for a new connection before b is: first those that are draining,
+ * then the one that has been idle longest. */
 static bool goes_before(const struct conn *a, const struct conn *b)
 {
 	if (a->is_draining != b->is_draining)
@@ -404,7 +406,8 @@ static void on_timer(void *self, uint32_t events)
 	set_timer(s);
 }
 
-/* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
+/* Returns a free slot, if need be by closing an idle connection; NULL if all are busy.
+ */
 static struct conn *find_slot(struct server *s)
 {
 	struct conn *over = NULL;
@@ -432,7 +435,7 @@ static void log_peer(int fd)
 		log_debug("API: connection from pid=%d uid=%u", who.pid, who.uid);
 }
 
-/* One connection too many: told so in one write, which an empty socket takes. */
+/* Refuses a connection with one write, which an empty socket always takes. */
 static void turn_away(int fd)
 {
 	struct http_reply r = { .status = FULL_STATUS,
@@ -443,7 +446,7 @@ static void turn_away(int fd)
 
 	memcpy(text + n, full_body, r.body_len);
 	log_guest("API: more than %d connections", SERVER_CONNECTIONS);
-	/* each may fail for a client that is gone: it is closed in any case */
+	/* both may fail if the client is gone; it is closed in any case */
 	(void)send(fd, text, n + r.body_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)shutdown(fd, SHUT_WR);
 	(void)recv(fd, sink, sizeof(sink), MSG_DONTWAIT); /* unread, it would reset */

@@ -27,7 +27,7 @@ struct kind_body {
 	size_t deprecated; /* 1 + offset of a bool: a deprecated member was used */
 };
 
-/* What becomes of an open backend when other settings take the place of its own. */
+/* What becomes of an open backend when new settings replace its own. */
 enum kind_reuse {
 	REUSE_NONE, /* the new one is opened, then the old one closed */
 	REUSE_KEEP, /* it is the same one, and cannot be opened twice */

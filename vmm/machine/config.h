@@ -23,8 +23,8 @@ struct machine_cfg {
 	bool track_dirty_pages;
 	uint32_t huge_pages; /* enum guest_pages */
 	uint32_t cpu_template; /* enum cpu_template_id */
-	/* Says that the above is a setting; else it is ignored, and the one before
-	 * stays. Never set in a machine's present settings. */
+	/* Whether cpu_template was given. If not, the template that was set before
+	 * stays. Always false in machine_config's answer. */
 	bool cpu_template_given;
 };
 
@@ -57,7 +57,7 @@ extern const struct fields serial_cfg_fields; /* struct serial_cfg */
 /* -EINVAL with text that names the member, its value and the reason. */
 MUST_CHECK int config_check_machine(const struct machine_cfg *c, struct err *e);
 
-/* An instance id: is_instance_id, with text. */
+/* Checks an instance id, as is_instance_id does. -EINVAL with text. */
 MUST_CHECK int config_check_instance_id(const char *id, struct err *e);
 
 #endif

@@ -11,7 +11,9 @@
 #include "vmm/machine/internal.h"
 #include "vmm/machine/kinds.h"
 
-enum { CHANGE_TIMEOUT_US = 30 * 1000000 }; /* while the old backend is busy */
+enum {
+	CHANGE_TIMEOUT_US = 30 * 1000000
+}; /* how long a change waits for the old backend */
 
 /* The device of that kind and, in a list, that id; or NULL. */
 static struct device *find(
@@ -57,8 +59,8 @@ static void remove_device(struct machine *m, struct device *d)
 	memmove(d, d + 1, after * sizeof(*d));
 }
 
-/* Whether the settings can stand beside those of the other devices of the kind. d: the
- * device whose place they take, or NULL. */
+/* Checks the settings against those of the other devices of the kind. d is the device
+ * that they replace, or NULL. */
 static int check_others(const struct machine *m, const struct device_kind *k,
 	const struct device *d, const void *cfg, struct err *e)
 {
@@ -70,8 +72,8 @@ static int check_others(const struct machine *m, const struct device_kind *k,
 	return r;
 }
 
-/* Gets the backend of settings that take the place of *d, or of a new device if that is
- * NULL. Leaves NULL there when the old device had to go first. */
+/* Opens the backend for settings that replace *d, or that make a new device if *d is
+ * NULL. Sets *d to NULL when the old device had to be removed first. */
 static int get_backend(struct machine *m, const struct device_kind *k, const void *cfg,
 	struct device **d, void **out, struct err *e)
 {
@@ -135,8 +137,8 @@ void machine_forget_devices(struct machine *m)
 
 /* --- the start --- */
 
-/* The device list has the backend from here on: when an earlier start failed it is
- * gone, and opened anew. */
+/* The device list owns the backend from here on, and closes it when the start fails:
+ * the next start opens it again. */
 static int start_device(struct machine *m, struct device *d, struct err *e)
 {
 	const struct device_kind *k = d->kind;
@@ -199,7 +201,8 @@ static void release(struct machine *m, struct device *d)
 	pthread_mutex_unlock(m->env.lock);
 }
 
-/* Makes sure that nothing of the device is in flight: 0, and it is held then. */
+/* Holds the device and returns 0 when none of its requests is in flight. -EINPROGRESS:
+ * ask again after the loop has run. */
 static int hold(struct machine *m, struct device *d, struct err *e)
 {
 	bool is_still;
@@ -230,7 +233,7 @@ static int apply(
 	return r;
 }
 
-/* A change with another backend. */
+/* Applies a change that needs another backend, which is opened here. */
 static int replace(struct machine *m, struct device *d, void *patch, struct err *e)
 {
 	void *backend = NULL;

@@ -30,11 +30,12 @@ int machine_exit_status(const struct machine *m)
 	return __atomic_load_n(&m->exit_status, __ATOMIC_ACQUIRE);
 }
 
-enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */
+enum {
+	END_TIMEOUT_US = 2 * 1000000
+}; /* how long a machine that ends waits for its disks */
 
-/* Waits for what a device has in flight, as long as there is time: whether it has
- * ended.
- */
+/* Waits until nothing of the device is in flight. False when that is not so at
+ * until_us. */
 static bool make_still(struct machine *m, struct mmio *t, uint64_t until_us)
 {
 	for (;;) {
@@ -52,8 +53,8 @@ static bool make_still(struct machine *m, struct mmio *t, uint64_t until_us)
 	}
 }
 
-/* Leaves devices alone whose disk does not answer, and the memory that it may still
- * write to: what the kernel has taken cannot be taken back. */
+/* Leaks devices whose disk does not answer, and the guest memory: the kernel may still
+ * write to it, and requests that it has taken cannot be cancelled. */
 static void abandon_stuck_devices(struct machine *m)
 {
 	uint64_t until_us = clock_us() + END_TIMEOUT_US;

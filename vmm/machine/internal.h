@@ -22,14 +22,16 @@ struct device {
 	void *backend;
 	struct vdev
 		*dev; /* borrowed from the device list, while the machine is built */
-	uint64_t change_until_us; /* of a change that waits for the device, else 0 */
+	uint64_t change_until_us; /* end of the time for a change that has begun, else 0
+				   */
 	_Alignas(max_align_t) char cfg[KIND_CFG_MAX]; /* the kind's struct */
 };
 
 struct machine {
 	struct machine_env env;
 	enum machine_state state;
-	uint64_t pause_until_us; /* of a pause that has begun, else 0 */
+	uint64_t
+		pause_until_us; /* end of the time for a pause that has begun, else 0 */
 
 	struct machine_cfg cfg;
 	struct cpu_template cpu_config; /* all zero: none */
@@ -51,8 +53,9 @@ struct machine {
 	unsigned n_vcpus;
 	struct vcpu *vcpu[VCPUS_MAX];
 
-	/* How the guest ended. Written by vCPU threads, atomically; the rest by the
-	 * first of them, for the loop that it then wakes. */
+	/* How the guest ended. vCPU threads write the first two atomically. The first
+	 * thread that sets has_ended also writes the rest, and then wakes the loop
+	 * through `end`. */
 	bool has_ended;
 	int exit_status;
 	enum log_level end_level;
@@ -60,23 +63,24 @@ struct machine {
 	struct loop_source end; /* eventfd */
 };
 
-/* The guest has ended. Any thread. An error status beats success when several vCPUs
- * end; the first is logged, since a guest that waits for its reset asks again. */
+/* Ends the machine. Any thread. When several vCPUs end, an error status wins over
+ * success, and the first reason is the one that is logged: a guest that waits for its
+ * reset asks for it again. */
 void machine_end(struct machine *m, int status, const char *why);
 
-/* Lets the vCPUs go: into the guest for the first time, or on after a pause. */
+/* Resumes the vCPUs: for the first time, or after a pause. */
 void machine_release_vcpus(struct machine *m);
 
-/* Makes devices of all settings: kind by kind, those that are first of their kind
- * before the others. */
+/* Creates a device from each setting, kind by kind; within a kind, those for which
+ * is_first is true come first. */
 MUST_CHECK int machine_start_devices(struct machine *m, struct err *e);
 /* Adds to the command line what the devices need there. */
 MUST_CHECK int machine_add_device_args(
 	const struct machine *m, struct cmdline *c, struct err *e);
-/* Forgets the settings of all devices, and closes what no device has. */
+/* Frees the settings of all devices, and closes backends that no device owns. */
 void machine_forget_devices(struct machine *m);
 
-/* Stops the vCPUs and destroys what machine_start built, or began to build. */
+/* Stops the vCPUs and destroys all that machine_start has built so far. */
 void machine_unbuild(struct machine *m);
 
 #endif

@@ -9,8 +9,9 @@
 #include "vmm/machine/internal.h"
 
 enum {
-	TIMEOUT_US = 30 * 1000000, /* of a pause, in all */
-	VCPUS_WAIT_US = 20 * 1000, /* for vCPUs, before the loop runs again */
+	TIMEOUT_US = 30 * 1000000, /* how long a pause may take */
+	VCPUS_WAIT_US = 20 *
+		1000, /* how long one call waits for vCPUs before the loop runs again */
 };
 
 static int pause_devices(struct machine *m, struct err *e)

@@ -31,7 +31,7 @@ static void on_vcpu_ended(void *self, enum vcpu_end how, const char *text)
 	machine_end(self, how == VCPU_END_RESET ? 0 : 1, text);
 }
 
-/* Resets and power-offs alike: the guest has finished. */
+/* Resets and power-offs end the machine alike. */
 static void on_guest_end(void *self, const char *how)
 {
 	machine_end(self, 0, how);
@@ -74,7 +74,7 @@ static int create_memory(struct start *s, struct err *e)
 	unsigned n = boot_layout(m->cfg.mem_size_mib * MIB, ranges);
 	int r = guest_mem_create(ranges, n, m->cfg.huge_pages, &m->mem, e);
 
-	if (r == 0) /* the boot structures: a few pages */
+	if (r == 0) /* a few pages of boot structures do not need a huge page */
 		guest_use_small_pages(m->mem, 0, HUGE_PAGE_BYTES);
 	if (r == 0 && m->cfg.track_dirty_pages) {
 		r = guest_track_dirty(m->mem);
@@ -171,7 +171,7 @@ static int set_vcpu_state(
 
 	if (r == 0)
 		r = vcpu_state_set_cpuid(fd, cpuid, e);
-	if (r == 0) /* before the boot state, which has the last word */
+	if (r == 0) /* before the boot state, which overrides the template */
 		r = vcpu_state_change_msrs(fd, s->template, e);
 	return r < 0 ? r : vcpu_state_set_boot(fd, i == 0 ? &s->entry : NULL, e);
 }
@@ -204,7 +204,8 @@ static int create_vcpus(struct start *s, struct err *e)
 	return r;
 }
 
-/* For good: threads inherit it, and no other start can open its files. */
+/* Threads that are started later inherit it. It cannot be undone, so no other start can
+ * open its files. */
 static int forbid_files(struct start *s, struct err *e)
 {
 	return s->m->env.filters && s->m->env.opens_no_files ? landlock_forbid_files(e)
@@ -232,12 +233,12 @@ static int filter_this_thread(struct start *s, struct err *e)
 		env->filters, env->opens_no_files ? SECCOMP_NO_API : SECCOMP_VMM, e);
 }
 
-/* One after the other; the first that fails ends the start. No vCPU runs the guest
+/* The steps of a boot; the first that fails ends the start. No vCPU runs the guest
  * before every thread has its filter, because threads share their memory. This thread's
- * filter comes after all that can fail: with it no other start would be possible. */
+ * filter comes last, because no other start is possible once it is installed. */
 static const struct step {
 	int (*run)(struct start *s, struct err *e);
-	enum phase done; /* marked after it; 0: none */
+	enum phase done; /* the phase that ends with it, or 0 */
 } boot_steps[] = {
 	{ .run = check_settings },
 	{ .run = create_vm },
