@@ -309,15 +309,15 @@ uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch)
 {
 	struct iovec iov[VSOCK_SPANS_MAX];
 	uint32_t room = MIN(vsock_credit_room(&c->credit), (uint32_t)VSOCK_PAYLOAD_MAX);
-	unsigned n_in, n;
-	const struct iovec *in = chain_wr(ch, &n_in);
+	struct spans place = chain_wr(ch);
+	unsigned n;
 	size_t bytes;
 	ssize_t got;
 
 	if (!c->readable || !vsock_reads_host(c->state) || room == 0)
 		return 0;
-	n = vsock_cut_spans(
-		in, n_in, sizeof(struct virtio_vsock_hdr), room, iov, &bytes);
+	spans_skip(&place, sizeof(struct virtio_vsock_hdr));
+	n = spans_cut(&place, room, iov, VSOCK_SPANS_MAX, &bytes);
 	do
 		got = readv(c->host.fd, iov, (int)n);
 	while (got < 0 && errno == EINTR);

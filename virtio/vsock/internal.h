@@ -146,10 +146,6 @@ void vsock_shift_deadlines(struct vsock *s, uint64_t by_us);
 
 /* --- vsock_send.c --- */
 
-/* The first len bytes of a list of spans, as many as fit in out; returns how many
- * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
-unsigned vsock_cut_spans(const struct iovec *in, unsigned n_in, size_t skip, size_t len,
-	struct iovec out[VSOCK_SPANS_MAX], size_t *bytes);
 /* Bounds the kernel's memory for what the host has not taken: SO_SNDBUF in bytes. */
 void vsock_conn_limit(struct vsock_conn *c, int bytes);
 /* Sends len bytes of the guest's, at the front of ch, to the host, and keeps what does

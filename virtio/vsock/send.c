@@ -42,27 +42,6 @@ static ssize_t send_spans(struct vsock_conn *c, struct iovec *iov, unsigned n)
 	return sent;
 }
 
-/* The first len bytes of a list of spans, as many as fit in out; returns how many
- * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
-unsigned vsock_cut_spans(const struct iovec *in, unsigned n_in, size_t skip, size_t len,
-	struct iovec out[VSOCK_SPANS_MAX], size_t *bytes)
-{
-	unsigned n = 0;
-
-	*bytes = 0;
-	for (unsigned i = 0; i < n_in && n < VSOCK_SPANS_MAX && *bytes < len; i++) {
-		size_t hidden = MIN(skip, in[i].iov_len);
-		size_t part = MIN(in[i].iov_len - hidden, len - *bytes);
-
-		skip -= hidden;
-		if (part == 0)
-			continue;
-		out[n++] = (struct iovec){ (uint8_t *)in[i].iov_base + hidden, part };
-		*bytes += part;
-	}
-	return n;
-}
-
 static void tell_credit_if_low(struct vsock_conn *c)
 {
 	if (vsock_credit_is_low(&c->credit))
@@ -152,10 +131,9 @@ static int send_chain(struct vsock_conn *c, struct chain *ch, uint32_t *len)
 {
 	while (*len > 0) {
 		struct iovec iov[VSOCK_SPANS_MAX];
-		unsigned n_in;
-		const struct iovec *in = chain_rd(ch, &n_in);
+		struct spans left = chain_rd(ch);
 		size_t bytes;
-		unsigned n = vsock_cut_spans(in, n_in, 0, *len, iov, &bytes);
+		unsigned n = spans_cut(&left, *len, iov, VSOCK_SPANS_MAX, &bytes);
 		ssize_t sent = send_spans(c, iov, n);
 		int r;
 
