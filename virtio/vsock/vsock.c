@@ -15,10 +15,7 @@
 
 #include "virtio/vsock/internal.h"
 
-static struct vsock *vsock_of(struct vdev *v)
-{
-	return container_of(v, struct vsock, dev);
-}
+DEFINE_VDEV(vsock);
 
 void vsock_set_timer(struct vsock *s, uint64_t at_us)
 {
@@ -317,13 +314,6 @@ static const struct vdev_ops vsock_ops = {
 	.destroy = vsock_destroy,
 };
 
-static void free_vsock(struct vsock *s)
-{
-	if (s)
-		vsock_destroy(&s->dev);
-}
-DEFINE_AUTO(struct vsock *, free_vsock);
-
 static struct vsock *alloc_vsock(struct loop *loop)
 {
 	struct vsock *s = calloc(1, sizeof(*s));
@@ -367,7 +357,7 @@ static int open_timer(struct vsock *s, struct err *e)
 int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	struct vdev **out, struct err *e)
 {
-	AUTO(free_vsock) struct vsock *s = alloc_vsock(loop);
+	AUTO(vsock_free) struct vsock *s = alloc_vsock(loop);
 	size_t n = strlen(uds_path);
 	int r;
 
@@ -383,7 +373,7 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	s->cid = guest_cid;
 	s->fd_max = first_reserved_fd();
 	set_cid(s);
-	s->dev.features = (uint64_t)1 << VIRTIO_F_IN_ORDER;
+	s->dev.features = feature_bit(VIRTIO_F_IN_ORDER);
 	r = vdev_init(&s->dev, &vsock_ops, "vsock", e);
 	if (r == 0)
 		r = open_timer(s, e);
@@ -397,5 +387,5 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 
 const struct vsock_stats *vsock_stats(const struct vdev *v)
 {
-	return &container_of(v, struct vsock, dev)->stats;
+	return &vsock_of(v)->stats;
 }
