@@ -8,8 +8,7 @@
 #ifndef HUSK_VIRTIO_QUEUE_H
 #define HUSK_VIRTIO_QUEUE_H
 
-#include <sys/uio.h>
-
+#include "vmm/base/spans.h"
 #include "vmm/codec/stream.h"
 #include "vmm/core/guest_mem.h"
 
@@ -114,9 +113,17 @@ uint64_t chain_wr_bytes(const struct chain *c);
  */
 unsigned chain_room_cost(const struct chain *c);
 
-/* What is left, in place: for readv, writev and their kind. *n spans. */
-const struct iovec *chain_rd(const struct chain *c, unsigned *n);
-const struct iovec *chain_wr(const struct chain *c, unsigned *n);
+/* What is left to read or to write, in place: for readv, writev and their kind. Its
+ * skip is 0. Borrowed from c, until it is consumed. */
+static inline struct spans chain_rd(const struct chain *c)
+{
+	return (struct spans){ &c->iov[c->at_rd], c->n_rd - c->at_rd, 0 };
+}
+
+static inline struct spans chain_wr(const struct chain *c)
+{
+	return (struct spans){ &c->iov[c->n_rd + c->at_wr], c->n_wr - c->at_wr, 0 };
+}
 
 /* Takes the last n writable bytes off the chain's end into *out, such as the status
  * byte of a block request. 0, or -EPROTO when they are not one span or not there. */

@@ -17,15 +17,7 @@
 
 enum { RETRY_NS = 100 * 1000 * 1000 };
 
-static struct net *net_of(const struct vdev *v)
-{
-	return container_of((struct vdev *)(uintptr_t)v, struct net, dev);
-}
-
-static uint64_t feature_bit(unsigned feature)
-{
-	return (uint64_t)1 << feature;
-}
+DEFINE_VDEV(net);
 
 static void set_config(struct net *n)
 {
@@ -274,13 +266,6 @@ const struct vdev_ops net_ops = {
 	.destroy = net_destroy,
 };
 
-static void free_net(struct net *n)
-{
-	if (n)
-		net_destroy(&n->dev);
-}
-DEFINE_AUTO(struct net *, free_net);
-
 static uint64_t offered(const struct net_opts *opts)
 {
 	uint64_t features = feature_bit(VIRTIO_NET_F_CSUM) |
@@ -312,7 +297,7 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	struct loop *loop, struct vdev **out, struct err *e)
 {
 	AUTO(tap_close) struct tap *owned = tap;
-	AUTO(free_net) struct net *n = calloc(1, sizeof(*n));
+	AUTO(net_free) struct net *n = calloc(1, sizeof(*n));
 	int r;
 
 	assert(opts->mtu == 0 || opts->mtu >= NET_MTU_MIN);

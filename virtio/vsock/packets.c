@@ -4,7 +4,7 @@
  * Every field is the guest's: what does not fit ends the connection that it names,
  * never more. Buffers are used in the order they were given (VIRTIO_F_IN_ORDER).
  * Nothing waits for the guest: what is for it waits with its connection until there are
- * buffers. See vsock_parts.h.
+ * buffers.
  */
 #include <errno.h>
 
@@ -81,7 +81,7 @@ static int send_next(struct vsock *s, uint32_t *len)
 
 	TAILQ_REMOVE(&s->waiting, c, waiting);
 	c->is_waiting = false;
-	*len = vsock_conn_fill(c, &s->chain);
+	*len = vsock_conn_from_host(c, &s->chain);
 	if (*len == 0)
 		op = vsock_conn_op(c, &flags);
 	if (op == 0) {
@@ -236,7 +236,7 @@ static void serve_conn(struct vsock *s, struct vsock_conn *c, const struct packe
 		!vsock_credit_hear(&c->credit, p->buf_alloc, p->fwd_cnt))
 		event = VSOCK_EV_BAD;
 	if (event < VSOCK_EVENTS && (vsock_conn_event(c, event) & VSOCK_TAKE))
-		vsock_conn_take(c, &s->chain, p->len);
+		vsock_conn_to_host(c, &s->chain, p->len);
 	vsock_conn_refresh(c);
 }
 
@@ -318,7 +318,7 @@ static bool keep_packet(struct vsock *s, bool ends)
 		return false;
 	link = vsock_table_find(&s->table, p.dst_port, p.src_port);
 	if (link && event_of(&p, &s->chain) == VSOCK_EV_RW)
-		vsock_conn_keep(
+		vsock_send_later(
 			container_of(link, struct vsock_conn, link), &s->chain, p.len);
 	return true;
 }

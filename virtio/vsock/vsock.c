@@ -15,24 +15,7 @@
 
 #include "virtio/vsock/internal.h"
 
-static struct vsock *vsock_of(struct vdev *v)
-{
-	return container_of(v, struct vsock, dev);
-}
-
-void vsock_set_timer(struct vsock *s, uint64_t at_us)
-{
-	struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(at_us / 1000000),
-			.tv_nsec = (long)(at_us % 1000000) * 1000 },
-	};
-
-	if (s->timer_us != 0 && s->timer_us <= at_us)
-		return;
-	s->timer_us = at_us;
-	/* a descriptor of ours and a moment after the boot: cannot fail */
-	(void)timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
+DEFINE_VDEV(vsock);
 
 static void free_dead(struct vsock *s)
 {
@@ -61,7 +44,8 @@ static void forget_all(struct vsock *s, bool with_lines)
 	free_dead(s);
 }
 
-void vsock_forget_old(struct vsock *s)
+/* After a restart: ends all connections of the driver before, without freeing them. */
+static void forget_old(struct vsock *s)
 {
 	if (s->restarted)
 		end_all(s, false);
@@ -91,7 +75,7 @@ static void wake(struct vsock *s)
 		return;
 	s->awake = true;
 	s->timer_us = 0;
-	vsock_shift_deadlines(s, clock_us() - s->slept_us);
+	vsock_clock_shift(s, clock_us() - s->slept_us);
 	accept_again(s);
 }
 
@@ -108,7 +92,7 @@ static int turn(struct vsock *s)
 {
 	int tx = 0, rx = 0;
 
-	vsock_forget_old(s);
+	forget_old(s);
 	if (s->awake) {
 		tx = vsock_serve_tx(s);
 		rx = tx < 0 ? tx : vsock_serve_rx(s);
@@ -125,14 +109,56 @@ static int turn(struct vsock *s)
 	return tx > 0 || rx > 0;
 }
 
-void vsock_run(struct vsock *s)
+/* Ends every callback: serves the queues, and frees the dead. */
+static void run(struct vsock *s)
 {
 	int r = turn(s);
 
 	if (r < 0)
 		vdev_fault(&s->dev);
 	else if (r > 0)
-		vsock_set_timer(s, clock_us());
+		vsock_clock_set(s, clock_us());
+}
+
+/* Events enter here, in one form: forget the old driver's connections, act, run. */
+
+static void on_listener(void *self, uint32_t events)
+{
+	struct vsock *s = self;
+
+	(void)events;
+	forget_old(s); /* they leave their places */
+	if (s->awake) /* else the event was fetched before the drain */
+		vsock_accept(s);
+	run(s);
+}
+
+static void on_socket(void *self, uint32_t events)
+{
+	struct vsock_conn *c = self;
+	struct vsock *s = c->owner;
+
+	forget_old(
+		s); /* if c is one of them, it is over, without a word to the guest */
+	if (c->state != VSOCK_LINE)
+		vsock_conn_hear(c, events);
+	/* Without a driver the line waits: for the next driver, or until the timer that
+	 * the reset has set ends it. */
+	else if (s->awake || s->dev.queue[VSOCK_RX].ready)
+		vsock_read_line(c);
+	vsock_conn_refresh(c);
+	run(s);
+}
+
+/* Ends what has reached its deadline. */
+static void expire(struct vsock *s, uint64_t now_us)
+{
+	struct vsock_conn *c;
+
+	while ((c = vsock_clock_due(s, now_us))) {
+		(void)vsock_conn_event(c, VSOCK_EV_DEADLINE);
+		vsock_conn_refresh(c);
+	}
 }
 
 static void on_timer(void *self, uint32_t events)
@@ -153,9 +179,10 @@ static void on_timer(void *self, uint32_t events)
 	if (s->accept_us != 0 && s->accept_us <= now)
 		accept_again(s);
 	if (s->accept_us != 0)
-		vsock_set_timer(s, s->accept_us);
-	vsock_expire(s, now);
-	vsock_run(s);
+		vsock_clock_set(s, s->accept_us);
+	forget_old(s);
+	expire(s, now);
+	run(s);
 }
 
 static int vsock_notify(struct vdev *v, unsigned q)
@@ -200,7 +227,7 @@ static void vsock_start(struct vdev *v)
 		s->gate = VSOCK_GATE_OPEN;
 	s->live = true;
 	wake(s);
-	vsock_set_timer(s, clock_us());
+	vsock_clock_set(s, clock_us());
 }
 
 static int vsock_drain(struct vdev *v)
@@ -208,7 +235,7 @@ static int vsock_drain(struct vdev *v)
 	struct vsock *s = vsock_of(v);
 
 	sleep_now(s);
-	vsock_set_timer(s, clock_us()); /* to see whether it was for a reset */
+	vsock_clock_set(s, clock_us()); /* to see whether it was for a reset */
 	return -1;
 }
 
@@ -317,13 +344,6 @@ const struct vdev_ops vsock_ops = {
 	.destroy = vsock_destroy,
 };
 
-static void free_vsock(struct vsock *s)
-{
-	if (s)
-		vsock_destroy(&s->dev);
-}
-DEFINE_AUTO(struct vsock *, free_vsock);
-
 static struct vsock *alloc_vsock(struct loop *loop)
 {
 	struct vsock *s = calloc(1, sizeof(*s));
@@ -331,8 +351,8 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	if (!s)
 		return NULL;
 	s->loop = loop;
-	s->listener =
-		(struct loop_source){ .fd = -1, .fn = vsock_on_listener, .self = s };
+	s->on_socket = on_socket;
+	s->listener = (struct loop_source){ .fd = -1, .fn = on_listener, .self = s };
 	s->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = s };
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
@@ -380,7 +400,7 @@ int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e)
 int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	struct vdev **out, struct err *e)
 {
-	AUTO(free_vsock) struct vsock *s = alloc_vsock(loop);
+	AUTO(vsock_free) struct vsock *s = alloc_vsock(loop);
 	int r;
 
 	if (!s)
@@ -392,7 +412,7 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	s->cid = guest_cid;
 	s->fd_max = first_reserved_fd();
 	set_cid(s);
-	s->dev.features = (uint64_t)1 << VIRTIO_F_IN_ORDER;
+	s->dev.features = feature_bit(VIRTIO_F_IN_ORDER);
 	r = vdev_init(&s->dev, &vsock_ops, "vsock", e);
 	if (r == 0)
 		r = open_timer(s, e);
@@ -406,5 +426,5 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 
 const struct vsock_stats *vsock_stats(const struct vdev *v)
 {
-	return &container_of(v, struct vsock, dev)->stats;
+	return &vsock_of(v)->stats;
 }
