@@ -38,15 +38,15 @@ static void set_state(struct vsock_conn *c, enum vsock_state state)
 	TAILQ_INSERT_TAIL(to, c, all);
 }
 
-/* Its host has hung up, and its guest does not take what that sent. */
+/* Whether its host has hung up, and its guest does not take what the host sent. */
 static bool is_stuck(const struct vsock_conn *c)
 {
 	return c->hung_up && c->stalled;
 }
 
-/* The connection that loses least by giving its place up: the oldest client without a
- * line; else the oldest that the guest has left, whose host does not read; else the
- * oldest that is stuck. NULL when there is none. */
+/* Finds the connection that loses least by giving up its place: the oldest client
+ * without a line; else the oldest that the guest has left and whose host does not read;
+ * else the oldest that is stuck. NULL if there is none. */
 static struct vsock_conn *find_victim(const struct vsock *s)
 {
 	struct vsock_conn *c = TAILQ_FIRST(&s->lines);
@@ -61,8 +61,8 @@ static struct vsock_conn *find_victim(const struct vsock *s)
 	return c;
 }
 
-/* A descriptor's number is the lowest that was free. While a connection has one of the
- * reserve, free numbers below it are the reserve. */
+/* The kernel gives out the lowest free descriptor. So while a connection has a
+ * descriptor of the reserve, the free ones below it take the reserve's place. */
 static bool is_full(const struct vsock *s, int fd)
 {
 	return s->n_conns == VSOCK_CONNS_MAX || fd >= s->fd_max || s->n_high > 0;
@@ -118,7 +118,7 @@ void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer)
 	c->owner->stats.conns_added++;
 }
 
-/* The guest's side is over. */
+/* Takes the connection out of what is the guest's: counters, table, waiting list. */
 static void leave_guest(struct vsock_conn *c)
 {
 	struct vsock *s = c->owner;
@@ -149,7 +149,7 @@ static int say_ok(const struct vsock_conn *c)
 	int n = snprintf(line, sizeof(line), "OK %u\n", c->link.local);
 	ssize_t sent = send(c->socket.fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	/* the first bytes on this socket: part of them is not possible */
+	/* these are the first bytes on this socket, so they fit whole or not at all */
 	return sent == n ? 0 : -EPIPE;
 }
 
@@ -164,7 +164,7 @@ static void act(struct vsock_conn *c, unsigned actions)
 	if (actions & VSOCK_SAY_DEAF)
 		c->say_shutdown |= VIRTIO_VSOCK_SHUTDOWN_RCV;
 	c->say_credit = c->say_credit || (actions & VSOCK_SAY_CREDIT);
-	/* a host that is gone already shows in the next transfer */
+	/* if the host is gone already, the next transfer fails */
 	if (actions & VSOCK_SHUT_RD)
 		(void)shutdown(c->socket.fd, SHUT_RD);
 	if (actions & VSOCK_SHUT_WR)
@@ -210,7 +210,7 @@ static bool has_packet(const struct vsock_conn *c)
 			vsock_credit_room(&c->credit) > 0);
 }
 
-/* Asks a guest that has no room, once, to say when it has. */
+/* Asks a guest without room for data, once, to say when it has room. */
 static void ask_credit(struct vsock_conn *c)
 {
 	if (vsock_credit_room(&c->credit) > 0) {
@@ -226,7 +226,7 @@ static uint32_t wanted_events(const struct vsock_conn *c)
 
 	if (c->state == VSOCK_LINE || (vsock_reads_host(c->state) && !c->stalled))
 		return events | EPOLLIN;
-	/* Nothing but a hang-up: no socket ever has EPOLLMSG. */
+	/* Only a hang-up is of interest: no socket ever reports EPOLLMSG. */
 	if (c->state >= VSOCK_OPEN && c->state <= VSOCK_HOST_DEAF && !c->hung_up)
 		events |= EPOLLMSG;
 	return events;
@@ -255,7 +255,7 @@ void vsock_conn_refresh(struct vsock_conn *c)
 	}
 }
 
-/* The host had nothing more at the last read: wait until the loop says it has. */
+/* The last read took all that the host had sent: the loop says when there is more. */
 static void all_read(struct vsock_conn *c)
 {
 	c->readable = c->stalled = false;
@@ -376,7 +376,8 @@ void vsock_conn_hear(struct vsock_conn *c, uint32_t events)
 	if (c->buf_len > 0 && (hangup || (events & EPOLLOUT)))
 		flush(c);
 	if (vsock_reads_host(c->state) && (hangup || (events & EPOLLIN))) {
-		/* again before it was read: the guest does not take it now */
+		/* it was not read since the last event: the guest does not take it now
+		 */
 		c->stalled = c->readable;
 		c->readable = true;
 	} else if (hangup) {

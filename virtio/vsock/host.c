@@ -103,8 +103,7 @@ static void end_line(struct vsock_conn *c)
 	(void)vsock_conn_event(c, VSOCK_EV_LINE);
 }
 
-/* Takes the line and no more out of the socket, so that what follows is payload like
- * any other. */
+/* Takes no more than the line out of the socket: what follows is payload. */
 void vsock_read_line(struct vsock_conn *c)
 {
 	char *at = c->line + c->line_len;
@@ -146,7 +145,7 @@ int vsock_connect_host(const struct vsock *s, uint32_t port)
 		return -ENAMETOOLONG;
 	if (!vsock_has_place(s, fd))
 		return -EMFILE;
-	/* never under way: a Unix socket connects at once, or its backlog is full */
+	/* a Unix socket connects at once, or fails because its backlog is full */
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
 	return TAKE_FD(fd);

@@ -23,19 +23,21 @@ enum {
 	VSOCK_LINE_MAX = 32, /* with its newline */
 	VSOCK_RST_MAX = 256,
 	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a connect, and of a shutdown */
-	/* SO_SNDBUF of a host's socket, of which the kernel makes twice as much memory,
-	 * and lets the last packet exceed that by its size. When the guest's side is
-	 * over, there must be room beside all that for what is in the ring. */
+	/* SO_SNDBUF of a connection's socket. The kernel doubles it, and lets the last
+	 * packet exceed it. When the guest's side is over, what is in the ring needs
+	 * room beside that. */
 	VSOCK_SNDBUF = 64 << 10,
 	VSOCK_SNDBUF_LAST = 128 << 10,
 	VSOCK_FDS_RESERVED = 64, /* descriptors for the API and its files */
-	VSOCK_SPANS_MAX = 16, /* of one system call: a longer list: a shorter packet */
-	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of something */
+	VSOCK_SPANS_MAX =
+		16, /* of one system call; a longer list makes a shorter packet */
+	VSOCK_ACCEPT_RETRY_US =
+		100 * 1000, /* when husk has no descriptor or memory for a client */
 };
 
 enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT };
 
-/* Small, because there are a thousand, mostly idle. */
+/* Kept small: there may be a thousand, most of them idle. */
 struct vsock_conn {
 	struct vsock_link link; /* in the table, from ASKING or ANSWERING on */
 	struct loop_source socket; /* fd -1: the host's side is gone */
@@ -63,7 +65,7 @@ _Static_assert(sizeof(struct vsock_conn) <= 256, "idle connections are small");
 
 TAILQ_HEAD(vsock_conns, vsock_conn);
 
-/* RST for what is no connection. */
+/* An RST that answers a packet for which there is no connection. */
 struct vsock_rst {
 	uint32_t local, peer;
 	uint16_t type;
@@ -81,18 +83,18 @@ struct vsock {
 	struct loop *loop;
 	struct vsock_stats stats;
 	char path[UNIX_PATH_MAX + 1]; /* the uds_path */
-	struct unix_file file; /* that it made there */
+	struct unix_file file; /* the file that husk made there */
 	uint64_t cid;
 	struct loop_source listener, timer;
-	loop_fn *on_socket; /* of each connection's socket: vsock.c's */
+	loop_fn *on_socket; /* the callback of each connection's socket, in vsock.c */
 	uint64_t timer_us; /* when it fires; 0: not set */
 	uint64_t accept_us; /* when to accept again; 0: as clients come */
 
-	bool live; /* started by the driver, which did no wrong */
+	bool live; /* started by the driver, and no guest fault since */
 	bool awake; /* live, and not drained */
-	bool starved; /* the guest is to say when it has receive buffers */
-	bool restarted; /* connections of the driver before are to be forgotten */
-	bool tx_work; /* the transmit queue was not found empty */
+	bool starved; /* there is no receive buffer: the guest will notify */
+	bool restarted; /* the connections of the driver before are still there */
+	bool tx_work; /* the transmit queue may have packets */
 	uint8_t gate; /* enum vsock_gate */
 	uint16_t gate_left; /* event buffers beside the one that was used */
 	uint64_t slept_us; /* when it was drained */
@@ -105,7 +107,8 @@ struct vsock {
 	struct vsock_conns all, waiting, timed;
 	struct vsock_conns lines; /* those in VSOCK_LINE, by age */
 	struct vsock_conns left; /* those in VSOCK_LEFT, by age */
-	struct vsock_conns dead; /* freed when no caller can know them any more */
+	struct vsock_conns dead; /* freed at the end of a turn, when no caller has a
+				    pointer to them */
 
 	unsigned rst_at, n_rst;
 	struct vsock_rst rst[VSOCK_RST_MAX];
@@ -141,7 +144,7 @@ MUST_CHECK int vsock_send_kept(struct vsock_conn *c);
 void vsock_send_last(struct vsock_conn *c);
 /* Drops what was kept, as if the host had taken it. */
 void vsock_send_drop(struct vsock_conn *c);
-/* Has the guest told of its credit, if it sees little. */
+/* Has the guest told of its credit, if it sees little of it. */
 void vsock_send_credit(struct vsock_conn *c);
 
 /* --- connection.c --- */
@@ -174,7 +177,8 @@ uint32_t vsock_conn_from_host(struct vsock_conn *c, struct chain *ch);
 /* Sends the first len bytes of ch to the host; what it does not take now is kept. */
 void vsock_conn_to_host(struct vsock_conn *c, struct chain *ch, uint32_t len);
 /* The packet to send to the guest when there is no payload; 0: none. *flags for
- * SHUTDOWN. */
+ * SHUTDOWN. An RST for a connection is one of these; for packets without a connection,
+ * packets.c has a queue of its own. */
 uint16_t vsock_conn_op(const struct vsock_conn *c, uint32_t *flags);
 /* Notes that the guest has that packet, or RW, and with it the current credit. */
 void vsock_conn_sent(struct vsock_conn *c, uint16_t op);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vsock: the socket device (virtio 1.2, 5.10): its life, its turns and its clock. Loop
- * thread, device lock held. What it is made of is in vsock_parts.h.
+ * thread, device lock held.
  */
 #include <errno.h>
 #include <limits.h>
@@ -32,7 +32,7 @@ static void end_all(struct vsock *s, bool with_lines)
 	struct vsock_conn *c;
 
 	while ((c = TAILQ_FIRST(&s->all)))
-		vsock_conn_forget(c); /* to the left, or the dead */
+		vsock_conn_forget(c); /* which moves it to `left` or `dead` */
 	while (with_lines && (c = TAILQ_FIRST(&s->lines)))
 		vsock_conn_forget(c);
 	s->n_rst = 0;
@@ -79,7 +79,7 @@ static void wake(struct vsock *s)
 	accept_again(s);
 }
 
-/* After a guest fault: lies still until the driver starts it again. */
+/* Stops the device after a guest fault, until the driver starts it again. */
 static void stop(struct vsock *s)
 {
 	s->live = false;
@@ -87,7 +87,7 @@ static void stop(struct vsock *s)
 	forget_all(s, true);
 }
 
-/* One turn: 0, 1 when there is more to do at once, or -EPROTO. */
+/* Serves the queues once. 0, 1 when there is more to do at once, or -EPROTO. */
 static int turn(struct vsock *s)
 {
 	int tx = 0, rx = 0;
@@ -96,8 +96,7 @@ static int turn(struct vsock *s)
 	if (s->awake) {
 		tx = vsock_serve_tx(s);
 		rx = tx < 0 ? tx : vsock_serve_rx(s);
-		/* RSTs that the guest has now were perhaps what held up the other ring
-		 */
+		/* the RSTs that were just sent may have held up the other ring */
 		if (rx >= 0 && s->tx_work && s->n_rst < VSOCK_RST_MAX)
 			tx = 1;
 	}
@@ -168,10 +167,10 @@ static void on_timer(void *self, uint32_t events)
 	ssize_t got = read(s->timer.fd, &n, sizeof(n));
 
 	(void)events;
-	(void)got; /* set anew meanwhile: then this was a turn for nothing */
+	(void)got; /* fails if the timer was set anew meanwhile, which does no harm */
 	s->timer_us = 0;
 	if (!s->awake) {
-		/* drained: by a reset, after which nobody waits for these any more? */
+		/* if the drain was for a reset, nobody waits for these any more */
 		if (!s->dev.queue[VSOCK_RX].ready)
 			forget_all(s, true);
 		return;
@@ -216,13 +215,13 @@ static void vsock_start(struct vdev *v)
 {
 	struct vsock *s = vsock_of(v);
 
-	/* On a vCPU's thread perhaps, which must not free what the loop has an event
-	 * for. */
+	/* This may be a vCPU's thread, which must not free a connection for which the
+	 * loop has fetched an event. */
 	s->restarted = true;
 	s->n_rst = 0;
 	s->starved = s->tx_work = false;
-	/* A driver that begins has no connections to be told of; one that was loaded
-	 * has used its event queue when it has. */
+	/* A driver that begins has no connections to be told of. One that comes from a
+	 * snapshot has, and then its event queue was used before. */
 	if (v->queue[VSOCK_EVENT].last_avail == 0)
 		s->gate = VSOCK_GATE_OPEN;
 	s->live = true;
@@ -364,8 +363,7 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	return s;
 }
 
-/* The first descriptor that connections leave to others. A small limit is shared, not
- * given to the reserve alone. */
+/* The first descriptor of the reserve. It is at most a quarter of all. */
 static int first_reserved_fd(void)
 {
 	struct rlimit l = { 0, 0 };
