@@ -14,17 +14,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include "vmm/base/log.h"
+#include "vmm/base/timer.h"
 
 enum {
 	INPUT_MAX = 4096, /* read at once */
 	DRAIN_MAX =
 		1 << 20, /* read and dropped after the last reply, which arrives so */
-	RETRY_MS = 100, /* when husk was out of something */
-	WAIT_MS = 2, /* before a handler that wanted it is asked again */
+	RETRY_NS = 100 * 1000 * 1000, /* when husk was out of something */
+	WAIT_NS = 2 * 1000 * 1000, /* before a handler that wanted it is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -58,10 +58,10 @@ struct conn {
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
-	struct loop_source retry; /* a timer, set while accepting is paused */
+	struct timer retry; /* set while accepting is paused */
 	bool is_paused; /* no descriptor for the connection that waits */
 	uint64_t clock; /* counts connections and requests */
-	struct loop_source waits; /* a timer, set while a connection is waiting */
+	struct timer waits; /* set while a connection is waiting */
 	size_t max_body;
 	http_handler *handler;
 	void *self;
@@ -152,15 +152,6 @@ static int reply_error(struct conn *c)
 	return reply(c, &r);
 }
 
-static void set_waits(struct server *s, bool on)
-{
-	const struct timespec t = { .tv_nsec = on ? WAIT_MS * 1000000 : 0 };
-	const struct itimerspec when = { .it_interval = t, .it_value = t };
-
-	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->waits.fd, 0, &when, NULL);
-}
-
 static int serve(struct conn *c)
 {
 	struct server *s = c->server;
@@ -170,7 +161,7 @@ static int serve(struct conn *c)
 	s->handler(s->self, q, &r);
 	c->is_waiting = r.later;
 	if (r.later) {
-		set_waits(s, true);
+		timer_set_every(&s->waits, WAIT_NS);
 		return 0;
 	}
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
@@ -297,23 +288,13 @@ static int take_turn(struct conn *c)
 
 /* --- connections come and go --- */
 
-static void set_retry(struct server *s, bool on)
-{
-	const struct itimerspec when = {
-		.it_value.tv_nsec = on ? RETRY_MS * 1000000 : 0,
-	};
-
-	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->retry.fd, 0, &when, NULL);
-}
-
 /* Without a descriptor to accept with, the listener stays ready, and to try again at
  * once would use all of the processor. */
 static void pause_accepting(struct server *s)
 {
 	s->is_paused = true;
 	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
-	set_retry(s, true);
+	timer_set_in(&s->retry, RETRY_NS);
 }
 
 static void accept_again(struct server *s)
@@ -330,7 +311,7 @@ static void on_retry(void *self, uint32_t events)
 	struct server *s = self;
 
 	(void)events;
-	set_retry(s, false); /* makes the timer's descriptor unready too */
+	timer_set_in(&s->retry, 0); /* makes the timer's descriptor unready too */
 	if (s->is_paused)
 		accept_again(s);
 }
@@ -401,11 +382,10 @@ static bool is_anyone_waiting(const struct server *s)
 static void on_waits(void *self, uint32_t events)
 {
 	struct server *s = self;
-	uint64_t n;
 
 	(void)events;
-	if (read(s->waits.fd, &n, sizeof(n)) < 0)
-		return; /* it was set anew since epoll saw it */
+	if (!timer_has_fired(&s->waits))
+		return;
 	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
 		struct conn *c = &s->conns[i];
 		int r;
@@ -419,7 +399,7 @@ static void on_waits(void *self, uint32_t events)
 			conn_close(c);
 	}
 	if (!is_anyone_waiting(s))
-		set_waits(s, false);
+		timer_set_every(&s->waits, 0);
 }
 
 /* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
@@ -547,8 +527,6 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
-	s->retry.fd = -1;
-	s->waits.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -557,12 +535,13 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	s->retry = (struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
-	/* made now: when it is needed, there may be no descriptor for it */
-	r = loop_add_timer(loop, &s->retry);
-	s->waits = (struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
+	s->retry.source =
+		(struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
+	s->waits.source =
+		(struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
+	r = timer_open(&s->retry, loop, "the API server", NULL);
 	if (r == 0)
-		r = loop_add_timer(loop, &s->waits);
+		r = timer_open(&s->waits, loop, "the API server", NULL);
 	if (r == 0)
 		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
@@ -581,9 +560,7 @@ void server_destroy(struct server *s)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
-	loop_remove(s->loop, &s->retry);
-	close_fd(s->retry.fd);
-	loop_remove(s->loop, &s->waits);
-	close_fd(s->waits.fd);
+	timer_close(&s->retry);
+	timer_close(&s->waits);
 	free(s);
 }
