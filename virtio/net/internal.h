@@ -82,7 +82,7 @@ struct net_tx {
 		struct ethhdr eth;
 	} head;
 	unsigned n_iov;
-	struct iovec iov[1 + QUEUE_SIZE_MAX]; /* head, then the rest in the guest */
+	struct iovec iov[1 + CHAIN_SPANS_MAX]; /* head, then the rest in the guest */
 };
 
 struct net {
