@@ -148,7 +148,7 @@ static int add_span(struct queue *q, struct chain *c, const struct vring_desc *d
 static int read_chain(struct queue *q, uint16_t head, struct chain *c)
 {
 	struct walk w = {
-		.table = q->desc, .n = q->size, .i = head, .hops = QUEUE_SIZE_MAX
+		.table = q->desc, .n = q->size, .i = head, .hops = CHAIN_SPANS_MAX
 	};
 
 	c->head = head;

@@ -14,7 +14,7 @@
 #include "virtio/blk/internal.h"
 
 enum {
-	BLK_SEG_MAX = QUEUE_SIZE_MAX - 2, /* a header and a status beside the data */
+	BLK_SEG_MAX = CHAIN_SPANS_MAX - 2, /* a header and a status beside the data */
 	BLK_DISCARD_ALIGN_SECTORS = 8, /* a block of most file systems */
 };
 

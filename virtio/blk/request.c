@@ -472,7 +472,7 @@ static struct request *acquire(struct blk *b)
 {
 	struct request *req = b->free;
 
-	if (!req && b->n_requests < QUEUE_SIZE_MAX) {
+	if (!req && b->n_requests < BLK_REQUESTS_MAX) {
 		req = malloc(sizeof(*req));
 		if (!req)
 			return NULL;

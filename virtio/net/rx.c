@@ -30,7 +30,7 @@ static bool merges(const struct net *n)
 /* Whether the gathered chains leave place for the longest chain. */
 static bool has_iov_room(const struct net_rx *rx)
 {
-	return rx->n_iov + QUEUE_SIZE_MAX < RX_IOV_MAX;
+	return rx->n_iov + CHAIN_SPANS_MAX < RX_IOV_MAX;
 }
 
 /* Keeps the chain just taken. Readable spans are passed over; a chain without others is

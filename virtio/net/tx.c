@@ -13,7 +13,7 @@
 enum {
 	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and
 	 * what its room does, which is of no use here. */
-	TX_TURN_COST = QUEUE_SIZE_MAX,
+	TX_TURN_COST = 256,
 	TX_COST_BYTES = 4 << 10,
 };
 

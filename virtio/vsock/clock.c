@@ -3,22 +3,14 @@
  * clock: the device's one timer, and the deadlines of its connections. While the device
  * is drained its clock stands still.
  */
-#include <sys/timerfd.h>
-
 #include "virtio/vsock/internal.h"
 
 void vsock_clock_set(struct vsock *s, uint64_t at_us)
 {
-	struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(at_us / 1000000),
-			.tv_nsec = (long)(at_us % 1000000) * 1000 },
-	};
-
 	if (s->timer_us != 0 && s->timer_us <= at_us)
 		return;
 	s->timer_us = at_us;
-	/* a descriptor of ours and a moment after the boot: cannot fail */
-	(void)timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &when, NULL);
+	timer_set_at(&s->timer, at_us * 1000);
 }
 
 void vsock_clock_disarm(struct vsock_conn *c)

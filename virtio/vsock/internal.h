@@ -15,7 +15,7 @@
 #include "virtio/vsock/states.h"
 #include "virtio/vsock/table.h"
 #include "virtio/vsock/vsock.h"
-#include "vmm/base/loop.h"
+#include "vmm/base/timer.h"
 #include "vmm/base/unix_socket.h"
 
 enum {
@@ -85,7 +85,8 @@ struct vsock {
 	char path[UNIX_PATH_MAX + 1]; /* the uds_path */
 	struct unix_file file; /* the file that husk made there */
 	uint64_t cid;
-	struct loop_source listener, timer;
+	struct loop_source listener;
+	struct timer timer;
 	loop_fn *on_socket; /* the callback of each connection's socket, in vsock.c */
 	uint64_t timer_us; /* when it fires; 0: not set */
 	uint64_t accept_us; /* when to accept again; 0: as clients come */

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
 #include "virtio/vsock/internal.h"
@@ -163,11 +162,10 @@ static void expire(struct vsock *s, uint64_t now_us)
 static void on_timer(void *self, uint32_t events)
 {
 	struct vsock *s = self;
-	uint64_t n, now = clock_us();
-	ssize_t got = read(s->timer.fd, &n, sizeof(n));
+	uint64_t now = clock_us();
 
 	(void)events;
-	(void)got; /* fails if the timer was set anew meanwhile, which does no harm */
+	(void)timer_has_fired(&s->timer); /* if not, a turn for nothing does no harm */
 	s->timer_us = 0;
 	if (!s->awake) {
 		/* if the drain was for a reset, nobody waits for these any more */
@@ -316,11 +314,9 @@ static void vsock_destroy(struct vdev *v)
 	free_dead(s);
 	if (s->listener.fd >= 0)
 		loop_remove(s->loop, &s->listener);
-	if (s->timer.fd >= 0)
-		loop_remove(s->loop, &s->timer);
+	timer_close(&s->timer);
 	unix_file_remove(&s->file); /* while its socket is open */
 	close_fd(s->listener.fd);
-	close_fd(s->timer.fd);
 	free(s);
 }
 
@@ -352,7 +348,8 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	s->loop = loop;
 	s->on_socket = on_socket;
 	s->listener = (struct loop_source){ .fd = -1, .fn = on_listener, .self = s };
-	s->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = s };
+	s->timer.source.fn = on_timer;
+	s->timer.source.self = s;
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->lines);
@@ -372,14 +369,6 @@ static int first_reserved_fd(void)
 	(void)getrlimit(RLIMIT_NOFILE, &l); /* with these arguments: cannot fail */
 	n = MIN(l.rlim_cur, (rlim_t)INT_MAX);
 	return (int)(n - MIN(n / 4, (rlim_t)VSOCK_FDS_RESERVED));
-}
-
-/* Made now, like a limiter's: when it is needed, the host may be out of descriptors. */
-static int open_timer(struct vsock *s, struct err *e)
-{
-	int r = loop_add_timer(s->loop, &s->timer);
-
-	return r < 0 ? err_code(e, r, "timer of the vsock") : 0;
 }
 
 int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e)
@@ -413,7 +402,7 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	s->dev.features = feature_bit(VIRTIO_F_IN_ORDER);
 	r = vdev_init(&s->dev, &vsock_ops, "vsock", e);
 	if (r == 0)
-		r = open_timer(s, e);
+		r = timer_open(&s->timer, loop, "the vsock", e);
 	if (r == 0)
 		r = vsock_listen(s, e); /* the last, which leaves a file behind */
 	if (r < 0)
