@@ -12,11 +12,11 @@
 #include "virtio/blk/blk.h"
 #include "virtio/vsock/vsock.h"
 #include "vmm/boot/cmdline.h"
-#include "vmm/boot/kernel_args.h"
 #include "vmm/machine/internal.h"
 #include "vmm/process/landlock.h"
 #include "vmm/x86/boot.h"
 #include "vmm/x86/cpuid.h"
+#include "vmm/x86/kernel_args.h"
 #include "vmm/x86/vcpu_state.h"
 
 enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */

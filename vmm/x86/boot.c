@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "vmm/boot/cmdline.h"
-#include "vmm/boot/file.h"
+#include "vmm/boot/kernel_file.h"
 #include "vmm/x86/acpi.h"
 #include "vmm/x86/mptable.h"
 #include "vmm/x86/pvh.h"
@@ -108,7 +108,7 @@ static int place_initrd(const struct boot_plan *plan, struct guest_mem *mem,
 			(unsigned long long)k->end,
 			(unsigned long long)MIN(
 				kernel_low_end(mem) - 1, k->initrd_max));
-	r = kernel_place(&f, &whole, e);
+	r = kernel_file_place(&f, &whole, e);
 	if (r == 0)
 		*out = (struct guest_range){ whole.at, whole.n };
 	return r;

@@ -8,8 +8,8 @@
 #ifndef HUSK_X86_BOOT_H
 #define HUSK_X86_BOOT_H
 
-#include "vmm/boot/image.h"
 #include "vmm/core/guest_mem.h"
+#include "vmm/x86/kernel_image.h"
 #include "vmm/x86/layout.h"
 
 struct boot_plan {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 #define KERNEL_MIN MIB
 

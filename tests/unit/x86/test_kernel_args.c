@@ -2,7 +2,7 @@
  *
  * kernel_args: which arguments spare the UART, and which forbid the IOAPIC.
  */
-#include "vmm/boot/kernel_args.h"
+#include "vmm/x86/kernel_args.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

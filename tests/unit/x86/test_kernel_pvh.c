@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 enum { PHYS32_ENTRY = 18, NOTES = 2, MORE_NOTES = 3 }; /* program headers */
 
