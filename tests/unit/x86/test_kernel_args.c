@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_args: which arguments spare the UART, and which forbid the IOAPIC.
+ * kernel_args: which arguments say that nothing uses the UART, and which the IOAPIC.
  */
 #include "vmm/x86/kernel_args.h"
 
