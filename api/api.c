@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "api/routes.h"
+#include "vmm/base/absent.h"
 #include "vmm/base/log.h"
+#include "vmm/base/utf8.h"
 
 static const char *const method_names[] = {
 	[HTTP_METHOD_GET] = "GET",
@@ -38,28 +40,14 @@ static void take_segment(const char **path, char *to, size_t room)
 
 static void split_path(const char *path, struct target *t)
 {
-	/* a resource that is cut is none: all names are shorter */
+	/* one that is cut matches no route: all names are shorter */
 	take_segment(&path, t->resource, sizeof(t->resource));
 	take_segment(&path, t->sub, sizeof(t->sub)); /* as long as a path can be */
 }
 
-static const struct route *find_route(enum http_method method, const struct target *t)
-{
-	for (size_t i = 0; i < n_routes; i++) {
-		const struct route *r = &routes[i];
-
-		if (r->method != method || strcmp(r->resource, t->resource) != 0)
-			continue;
-		if (r->sub_kind == SUB_NAMED && strcmp(r->sub, t->sub) != 0)
-			continue;
-		return r;
-	}
-	return NULL;
-}
-
 static int refuse_route(enum http_method method, const struct target *t, struct err *e)
 {
-	const char *why = routes_refusal(t->resource);
+	const char *why = absent_resource(t->resource);
 
 	if (why)
 		return err_bad(e, "%s: %s", t->resource, why);
@@ -67,7 +55,8 @@ static int refuse_route(enum http_method method, const struct target *t, struct 
 		method_names[method], t->resource, t->sub[0] ? "/" : "", t->sub);
 }
 
-/* Which methods carry a body, whatever their path (contract, 2.6). */
+/* Checks that a body is there if the method needs one, whatever the path (contract,
+ * 2.6). */
 static int check_body(const struct http_request *req, struct err *e)
 {
 	switch (req->method) {
@@ -89,7 +78,7 @@ static int check_id(const struct target *t, struct err *e)
 {
 	if (t->sub[0] == '\0')
 		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
-	if (!config_is_device_id(t->sub))
+	if (!utf8_is_id(t->sub, '_', VDEV_ID_MAX))
 		return err_bad(e,
 			"The ID '%.64s' in the path can only contain alphanumeric "
 			"characters and underscores.",
@@ -106,10 +95,21 @@ static int check_state(const struct api *a, const struct route *r, struct err *e
 								 : "after starting");
 }
 
-static void count(struct api *a, size_t at)
+/* suffix: "_count" or "_fails". */
+static void count(struct api *a, const struct route *route, const char *suffix)
 {
-	if (at > 0)
-		(*(uint64_t *)(void *)((char *)a->counts + at - 1))++;
+	static const char *const groups[] = {
+		[HTTP_METHOD_GET] = "get_api_requests",
+		[HTTP_METHOD_PUT] = "put_api_requests",
+		[HTTP_METHOD_PATCH] = "patch_api_requests",
+	};
+	uint64_t *counter = route->counter
+		? metrics_api_counter(
+			  a->counts, groups[route->method], route->counter, suffix)
+		: NULL;
+
+	if (counter)
+		(*counter)++;
 }
 
 static int read_body(
@@ -121,7 +121,8 @@ static int read_body(
 			       : json_read(body, route->fields, cfg, e);
 }
 
-/* Serves a body by its route. id: what the body's has to be, or NULL for any. */
+/* Reads a body by its route's table and serves it. id: what the id in the body has to
+ * be, or NULL for any. */
 static int serve_body(struct api *a, const struct route *route, const char *id,
 	struct call *c, struct err *e)
 {
@@ -132,9 +133,10 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 		route->begin(a, cfg);
 	r = read_body(route, c->body, cfg, e);
 	if (r < 0) {
-		count(a, route->fails);
+		count(a, route, "_fails");
 		return err_add(e, r, "%s", route->area);
 	}
+	c->kind = route->kind;
 	c->cfg = cfg;
 	c->deprecated =
 		route->deprecated && *(bool *)(void *)(cfg + route->deprecated - 1);
@@ -150,6 +152,8 @@ static int serve_body(struct api *a, const struct route *route, const char *id,
 	}
 	if (route->end)
 		route->end(cfg);
+	if (route->fields)
+		fields_fini(route->fields, cfg);
 	c->cfg = NULL;
 	return r;
 }
@@ -163,14 +167,14 @@ static int serve_route(struct api *a, const struct route *route, const struct ta
 	if (r < 0)
 		return r;
 	if (a->waiting != req)
-		count(a, route->count);
+		count(a, route, "_count");
 	if (req->method == HTTP_METHOD_GET) {
 		r = check_state(a, route, e);
 		return r < 0 ? r : route->serve(a, c, e);
 	}
 	r = json_parse(req->body, req->body_len, &body, e);
 	if (r < 0) {
-		count(a, route->fails);
+		count(a, route, "_fails");
 		return err_add(e, r, "%s: the body is not valid JSON", route->area);
 	}
 	c->body = body;
@@ -180,16 +184,16 @@ static int serve_route(struct api *a, const struct route *route, const struct ta
 static int serve(
 	struct api *a, const struct http_request *req, struct call *c, struct err *e)
 {
-	const struct route *route;
+	struct route route;
 	struct target t;
 	int r = check_body(req, e);
 
 	if (r < 0)
 		return r;
 	split_path(req->path, &t);
-	route = find_route(req->method, &t);
-	return route ? serve_route(a, route, &t, req, c, e)
-		     : refuse_route(req->method, &t, e);
+	return route_find(req->method, t.resource, t.sub, &route)
+		? serve_route(a, &route, &t, req, c, e)
+		: refuse_route(req->method, &t, e);
 }
 
 static bool is_secret(const struct http_request *req)
@@ -201,7 +205,7 @@ static bool is_secret(const struct http_request *req)
 		(strcmp(t.resource, "cpu-config") == 0 && !log_is_on(LOG_DEBUG));
 }
 
-/* A body between quotes, as far as a line of the log has room for it. */
+/* Escapes a body for a line of the log, and cuts it to fit. */
 static void quote(const char *body, char *to, size_t room)
 {
 	size_t n = 0;
@@ -214,7 +218,7 @@ static void quote(const char *body, char *to, size_t room)
 	to[n] = '\0';
 }
 
-/* In words that clients of Firecracker look for, as the other lines of the API. */
+/* Clients of Firecracker look for these lines word by word: contract, 9.1. */
 static void log_request(const struct http_request *req)
 {
 	static const char *const names[] = {
@@ -250,7 +254,7 @@ static void log_reply(
 		(unsigned long long)(clock_us() - since_us));
 }
 
-/* Whether a request has to wait for another one. */
+/* Whether a request has to wait until another one is answered. */
 static bool is_blocked(const struct api *a, const struct http_request *req)
 {
 	return a->waiting && a->waiting != req && req->method != HTTP_METHOD_GET;
@@ -264,7 +268,8 @@ static void write_fault(FILE *out, const struct err *e)
 	(void)putc('}', out);
 }
 
-/* Serves a request: 0, or -errno, which is in the reply then as well. */
+/* Serves a request and fills the reply. 0 or -errno; the reply then has the error's
+ * text. */
 static int answer(struct api *a, const struct http_request *req,
 	struct http_reply *reply, struct err *e)
 {
@@ -321,10 +326,9 @@ void api_handle(void *self, const struct http_request *req, struct http_reply *r
 int api_put(struct api *a, const char *resource, const struct json *body, struct err *e)
 {
 	struct call c = { .body = body };
+	struct route route;
 
-	for (size_t i = 0; i < n_routes; i++)
-		if (routes[i].method == HTTP_METHOD_PUT &&
-			strcmp(routes[i].resource, resource) == 0)
-			return serve_body(a, &routes[i], NULL, &c, e);
-	return err_bad(e, "%s: not in this version of husk", resource);
+	return route_find(HTTP_METHOD_PUT, resource, NULL, &route)
+		? serve_body(a, &route, NULL, &c, e)
+		: err_bad(e, "%s: not in this version of husk", resource);
 }

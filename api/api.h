@@ -15,18 +15,18 @@ struct api {
 	struct machine *machine; /* borrowed, as are the next two */
 	struct api_counts *counts;
 	const char *id; /* of the instance */
-	/* A request whose answer takes its time, or NULL: others wait for it, but for
-	 * those that only ask. Since when. */
+	/* The request that is being served over several turns of the loop, or NULL, and
+	 * when it began. Others wait for it, except GET. */
 	const struct http_request *waiting;
 	uint64_t since_us;
 };
 
-/* Serves a request: an http_handler whose self is the struct api. Nothing in it waits
- * for a guest or its disks: such requests are answered later. */
+/* Serves a request. An http_handler whose self is the struct api. It never waits for a
+ * guest or its disks: it sets reply->later, and is called again. */
 void api_handle(void *self, const struct http_request *req, struct http_reply *reply);
 
-/* What a section of the config file does: the PUT of resource ("boot-source"), with the
- * body's own id where it has one. -errno with text. */
+/* Does what PUT of that resource ("boot-source") does; an id is taken from the body.
+ * For sections of the config file. -errno with text. */
 MUST_CHECK int api_put(
 	struct api *a, const char *resource, const struct json *body, struct err *e);
 

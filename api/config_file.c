@@ -1,40 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config_file: the sections as a table, in the order in which they are applied. Each is
- * the body of a PUT; what husk refuses as a resource may be null or [], which is what
- * GET /vm/config prints for it.
+ * config_file: its sections, both ways: applied in this order, and printed by GET
+ * /vm/config. Each is the body of a PUT: husk's own are in the table below, those of
+ * devices come from their kinds, and what husk leaves out (absent.h) may be null or [].
  */
 #include "api/config_file.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/routes.h"
+#include "vmm/base/absent.h"
 #include "vmm/base/io.h"
 
 struct section {
-	const char *name;
-	const char *resource; /* whose PUT it is */
+	const char *name; /* the resource whose PUT it is */
 	bool required;
 	bool is_list; /* an array of bodies, else one body */
 	bool may_be_a_path; /* of a file with the body */
+	void (*print)(const struct api *a, FILE *out); /* NULL: it is null there */
 };
 
+static void print_machine(const struct api *a, FILE *out)
+{
+	json_write(out, &machine_cfg_fields, machine_config(a->machine));
+}
+
+static void print_boot(const struct api *a, FILE *out)
+{
+	struct boot_cfg shown = *machine_boot_source(a->machine);
+	char no_path[] = "";
+
+	if (!shown.kernel_image_path)
+		shown.kernel_image_path = no_path;
+	json_write(out, &boot_cfg_fields, &shown);
+}
+
 /* clang-format off */
-static const struct section sections[] = {
-	{ .name = "logger", .resource = "logger" },
-	{ .name = "metrics", .resource = "metrics" },
-	{ .name = "machine-config", .resource = "machine-config" },
-	{ .name = "cpu-config", .resource = "cpu-config", .may_be_a_path = true },
-	{ .name = "boot-source", .resource = "boot-source", .required = true },
-	{ .name = "drives", .resource = "drives", .required = true, .is_list = true },
-	{ .name = "network-interfaces", .resource = "network-interfaces", .is_list = true },
-	{ .name = "vsock", .resource = "vsock" },
-	{ .name = "mmds-config", .resource = "mmds" },
-	{ .name = "serial", .resource = "serial" },
-	{ .name = "balloon", .resource = "balloon" },
-	{ .name = "entropy", .resource = "entropy" },
-	{ .name = "pmem", .resource = "pmem" },
-	{ .name = "memory-hotplug", .resource = "hotplug" },
+static const struct section own[] = {
+	{ .name = "logger" },
+	{ .name = "metrics" },
+	{ .name = "machine-config", .print = print_machine },
+	{ .name = "cpu-config", .may_be_a_path = true },
+	{ .name = "boot-source", .required = true, .print = print_boot },
+	{ .name = "serial" },
 };
 /* clang-format on */
 
@@ -46,7 +55,7 @@ static int apply_list(
 	if (!json_is_array(list))
 		return err_bad(e, "%s: not an array", s->name);
 	for (unsigned i = 0; (body = json_element(list, i)); i++) {
-		int r = api_put(a, s->resource, body, e);
+		int r = api_put(a, s->name, body, e);
 
 		if (r < 0)
 			return err_add(e, r, "%s[%u]", s->name, i);
@@ -67,27 +76,49 @@ static int apply_path(
 	r = json_parse(text, n, &body, e);
 	free(text);
 	if (r == 0)
-		r = api_put(a, s->resource, body, e);
+		r = api_put(a, s->name, body, e);
 	return r < 0 ? err_add(e, r, "%s: '%s'", s->name, path) : 0;
 }
 
 static int apply_section(
 	struct api *a, const struct section *s, const struct json *v, struct err *e)
 {
-	const char *refusal = routes_refusal(s->resource);
-
 	if (!v && s->required)
 		return err_bad(e, "section '%s' is missing", s->name);
 	if (!v || (json_is_null(v) && !s->required))
 		return 0;
-	if (refusal) {
-		bool empty = json_is_array(v) && !json_element(v, 0);
-
-		return empty ? 0 : err_bad(e, "section '%s': %s", s->name, refusal);
-	}
 	if (s->may_be_a_path && json_string(v))
 		return apply_path(a, s, json_string(v), e);
-	return s->is_list ? apply_list(a, s, v, e) : api_put(a, s->resource, v, e);
+	return s->is_list ? apply_list(a, s, v, e) : api_put(a, s->name, v, e);
+}
+
+static int apply_kinds(struct api *a, const struct json *doc, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned k = 0; r == 0 && device_kinds[k]; k++) {
+		const struct section s = {
+			.name = device_kinds[k]->resource,
+			.required = device_kinds[k]->is_required,
+			.is_list = device_kinds[k]->is_list,
+		};
+
+		r = apply_section(a, &s, json_find(doc, s.name), e);
+	}
+	return r;
+}
+
+static int check_absent(const struct json *doc, struct err *e)
+{
+	for (size_t i = 0; i < n_absents; i++) {
+		const char *name = absents[i].section;
+		const struct json *v = name ? json_find(doc, name) : NULL;
+
+		if (!v || json_is_null(v) || (json_is_array(v) && !json_element(v, 0)))
+			continue;
+		return err_bad(e, "section '%s': %s", name, absents[i].why);
+	}
+	return 0;
 }
 
 int config_apply(struct api *a, const char *text, size_t n, struct err *e)
@@ -99,9 +130,11 @@ int config_apply(struct api *a, const char *text, size_t n, struct err *e)
 		return r;
 	if (!json_is_object(doc))
 		return err_bad(e, "not an object");
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(sections); i++)
-		r = apply_section(a, &sections[i], json_find(doc, sections[i].name), e);
-	return r;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++)
+		r = apply_section(a, &own[i], json_find(doc, own[i].name), e);
+	if (r == 0)
+		r = apply_kinds(a, doc, e);
+	return r < 0 ? r : check_absent(doc, e);
 }
 
 int config_load(struct api *a, const char *path, struct err *e)
@@ -115,4 +148,74 @@ int config_load(struct api *a, const char *path, struct err *e)
 	r = config_apply(a, text, n, e);
 	free(text);
 	return r < 0 ? err_add(e, r, "config file '%s'", path) : 0;
+}
+
+/* The settings of all devices of a kind: in a list or, when there can be one only, by
+ * themselves. */
+static void print_devices(const struct api *a, const struct device_kind *k, FILE *out)
+{
+	const void *cfg = machine_device(a->machine, k, 0);
+
+	if (!k->is_list && !cfg) {
+		(void)fputs("null", out);
+		return;
+	}
+	(void)fputs(k->is_list ? "[" : "", out);
+	for (unsigned i = 0; cfg; cfg = machine_device(a->machine, k, ++i)) {
+		(void)fputs(i > 0 ? "," : "", out);
+		json_write(out, k->cfg.fields, cfg);
+	}
+	(void)fputs(k->is_list ? "]" : "", out);
+}
+
+/* As Firecracker orders them; a kind of device that it does not have comes last. */
+static const char *const printed[] = { "balloon", "drives", "boot-source", "cpu-config",
+	"logger", "machine-config", "metrics", "mmds-config", "network-interfaces",
+	"vsock", "entropy", "pmem", "memory-hotplug" };
+
+static bool is_printed(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(printed); i++)
+		if (strcmp(printed[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The section's value: husk's own, a kind's, or nothing. */
+static void print_value(const struct api *a, const char *name, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		if (own[i].print && strcmp(own[i].name, name) == 0) {
+			own[i].print(a, out);
+			return;
+		}
+	}
+	for (unsigned k = 0; device_kinds[k]; k++) {
+		if (strcmp(device_kinds[k]->resource, name) == 0) {
+			print_devices(a, device_kinds[k], out);
+			return;
+		}
+	}
+	for (size_t i = 0; i < n_absents; i++) {
+		if (absents[i].is_list && strcmp(absents[i].section, name) == 0) {
+			(void)fputs("[]", out);
+			return;
+		}
+	}
+	(void)fputs("null", out);
+}
+
+void config_print(const struct api *a, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(printed); i++) {
+		(void)fprintf(out, "%c\"%s\":", i > 0 ? ',' : '{', printed[i]);
+		print_value(a, printed[i], out);
+	}
+	for (unsigned k = 0; device_kinds[k]; k++) {
+		if (is_printed(device_kinds[k]->resource))
+			continue;
+		(void)fprintf(out, ",\"%s\":", device_kinds[k]->resource);
+		print_devices(a, device_kinds[k], out);
+	}
+	(void)putc('}', out);
 }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A list of the body. read fills element at of the array made, which has its like
- * before it. */
+/* A list in the body. read fills element `at` of the array; the elements before it are
+ * there already. */
 struct list {
 	const char *name;
 	unsigned max;
@@ -63,7 +63,7 @@ static int read_number(
 		e, "member '%s' cannot be '%.80s': not 0x or 0b and 32 bits", name, s);
 }
 
-/* The bitmap, of at most width digits, of which the last is bit 0. */
+/* Reads a bitmap of at most `width` digits; the last digit is bit 0. */
 static int read_bitmap(const struct json *object, unsigned width, uint64_t *clear,
 	uint64_t *set, struct err *e)
 {
@@ -95,7 +95,8 @@ static int read_bitmap(const struct json *object, unsigned width, uint64_t *clea
 	return 0;
 }
 
-/* Takes one entry of modifiers; *seen has a bit for each register that had one. */
+/* Reads one entry of modifiers. *seen has a bit for each register that was named
+ * before. */
 static int read_register(
 	const struct json *v, struct cpuid_change *to, unsigned *seen, struct err *e)
 {
@@ -125,7 +126,7 @@ static int read_register(
 	return 0;
 }
 
-/* Ends by itself: a register that is there twice is refused. */
+/* The loop ends, because a register that is named twice is refused. */
 static int read_registers(
 	const struct json *object, struct cpuid_change *to, struct err *e)
 {
@@ -223,7 +224,7 @@ static int read_elements(const struct json *v, const struct list *l, void *made,
 	return 0;
 }
 
-/* Makes an array of a list, NULL of one that is empty or not there. */
+/* Makes an array from a list; NULL if the list is empty or absent. */
 static int read_list(const struct json *body, const struct list *l, void **out,
 	unsigned *n_out, struct err *e)
 {

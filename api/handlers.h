@@ -17,15 +17,13 @@ int get_metrics(struct api *a, struct call *c, struct err *e);
 int put_actions(struct api *a, struct call *c, struct err *e);
 int put_boot_source(struct api *a, struct call *c, struct err *e);
 int put_cpu_config(struct api *a, struct call *c, struct err *e);
-int put_drive(struct api *a, struct call *c, struct err *e);
-int patch_drive(struct api *a, struct call *c, struct err *e);
-int put_net(struct api *a, struct call *c, struct err *e);
-int patch_net(struct api *a, struct call *c, struct err *e);
+int put_device(struct api *a, struct call *c, struct err *e); /* of any kind */
+int patch_device(struct api *a, struct call *c, struct err *e);
 int put_logger(struct api *a, struct call *c, struct err *e);
 int put_metrics(struct api *a, struct call *c, struct err *e);
-int put_machine_config(struct api *a, struct call *c, struct err *e); /* and PATCH */
+int put_machine_config(struct api *a, struct call *c, struct err *e);
+int patch_machine_config(struct api *a, struct call *c, struct err *e);
 int put_serial(struct api *a, struct call *c, struct err *e);
-int put_vsock(struct api *a, struct call *c, struct err *e);
 int patch_vm(struct api *a, struct call *c, struct err *e);
 
 #endif

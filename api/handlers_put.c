@@ -21,7 +21,8 @@ static int start(struct api *a, struct err *e)
 	r = machine_start(a->machine, e);
 	if (r < 0)
 		return err_add(e, r, "cannot start the microVM");
-	(void)machine_write_metrics(a->machine); /* counts what is lost itself */
+	(void)machine_write_metrics(
+		a->machine); /* a line that is lost is counted there */
 	return 0;
 }
 
@@ -52,27 +53,17 @@ int put_cpu_config(struct api *a, struct call *c, struct err *e)
 	return machine_set_cpu_config(a->machine, c->cfg, e);
 }
 
-int put_drive(struct api *a, struct call *c, struct err *e)
+int put_device(struct api *a, struct call *c, struct err *e)
 {
-	return machine_put_drive(a->machine, c->cfg, e);
+	return machine_put_device(a->machine, c->kind, c->cfg, e);
 }
 
-int patch_drive(struct api *a, struct call *c, struct err *e)
+int patch_device(struct api *a, struct call *c, struct err *e)
 {
-	return machine_patch_drive(a->machine, c->cfg, e);
+	return machine_patch_device(a->machine, c->kind, c->cfg, e);
 }
 
-int put_net(struct api *a, struct call *c, struct err *e)
-{
-	return machine_put_net(a->machine, c->cfg, e);
-}
-
-int patch_net(struct api *a, struct call *c, struct err *e)
-{
-	return machine_patch_net(a->machine, c->cfg, e);
-}
-
-/* Whether no member says anything: null is as absent in a PATCH. */
+/* Whether all members are null, which counts as absent in a PATCH. */
 static bool is_empty(const struct json *body)
 {
 	const struct json *member;
@@ -85,8 +76,14 @@ static bool is_empty(const struct json *body)
 
 int put_machine_config(struct api *a, struct call *c, struct err *e)
 {
+	return machine_set_config(a->machine, c->cfg, e);
+}
+
+/* The present settings, with the body's members changed. */
+int patch_machine_config(struct api *a, struct call *c, struct err *e)
+{
 	if (is_empty(c->body))
-		return err_bad(e, "Empty PATCH request."); /* a PUT has what it needs */
+		return err_bad(e, "Empty PATCH request.");
 	return machine_set_config(a->machine, c->cfg, e);
 }
 
@@ -95,17 +92,11 @@ int put_serial(struct api *a, struct call *c, struct err *e)
 	return machine_set_serial(a->machine, c->cfg, e);
 }
 
-int put_vsock(struct api *a, struct call *c, struct err *e)
-{
-	struct vsock_body *body = c->cfg;
-
-	return machine_set_vsock(a->machine, &body->cfg, e);
-}
-
 int put_logger(struct api *a, struct call *c, struct err *e)
 {
 	const struct logger_body *body = c->cfg;
-	enum log_level level = LOG_INFO; /* what is not given is reset: contract, 3.8 */
+	enum log_level level =
+		LOG_INFO; /* a level that is not given is reset: contract, 3.8 */
 	int r = 0;
 
 	(void)a;
@@ -146,7 +137,7 @@ static void write_sorted(FILE *out, const struct json **p, unsigned n)
 	}
 }
 
-/* The properties sorted by their names, as members of an object. */
+/* Writes the properties, sorted by name, as members of an object. */
 static int write_properties(FILE *out, const struct json *properties, struct err *e)
 {
 	const struct json **sorted, *p;
@@ -169,7 +160,7 @@ static int write_properties(FILE *out, const struct json *properties, struct err
 	return 0;
 }
 
-/* What each line of metrics carries besides its counters. */
+/* Writes the members that each line of metrics carries beside its counters. */
 static int write_extra(
 	FILE *out, const struct api *a, const struct metrics_body *body, struct err *e)
 {
@@ -221,7 +212,7 @@ int patch_vm(struct api *a, struct call *c, struct err *e)
 		machine_resume(a->machine);
 	took = clock_us() - a->since_us;
 	if (machine_state(a->machine) == before)
-		return r; /* it was so already, or failed */
+		return r; /* nothing changed, or it failed: there is no time to note */
 	if (pause)
 		a->counts->latencies_us.pause_vm =
 			a->counts->latencies_us.vmm_pause_vm = took;

@@ -6,12 +6,7 @@
 #include "api/bodies.h"
 #include "api/cpu_config.h"
 #include "api/handlers.h"
-
-#define COUNTED(group, what)                                                         \
-	.count = 1 + offsetof(struct api_counts, group##_api_requests.what##_count), \
-	.fails = 1 + offsetof(struct api_counts, group##_api_requests.what##_fails)
-#define COUNT(group, what) \
-	.count = 1 + offsetof(struct api_counts, group##_api_requests.what##_count)
+#include "vmm/machine/kinds.h"
 
 #define DEPRECATED(st, member) .deprecated = 1 + offsetof(st, member)
 
@@ -40,122 +35,95 @@ static void end_cpu(void *cfg)
 	cpu_template_fini(cfg);
 }
 
-static void end_boot(void *cfg)
-{
-	boot_cfg_fini(cfg);
-}
-
-static void end_drive(void *cfg)
-{
-	drive_cfg_fini(cfg);
-}
-
-static void end_drive_patch(void *cfg)
-{
-	drive_patch_fini(cfg);
-}
-
-static void end_net(void *cfg)
-{
-	net_cfg_fini(cfg);
-}
-
-static void end_net_patch(void *cfg)
-{
-	net_patch_fini(cfg);
-}
-
-static void end_vsock(void *cfg)
-{
-	vsock_body_fini(cfg);
-}
-
-static void end_serial(void *cfg)
-{
-	serial_cfg_fini(cfg);
-}
-
-static void end_logger(void *cfg)
-{
-	logger_body_fini(cfg);
-}
-
-static void end_metrics(void *cfg)
-{
-	metrics_body_fini(cfg);
-}
-
 /* clang-format off */
-const struct route routes[] = {
+static const struct route routes[] = {
 	{ .method = HTTP_METHOD_GET, .resource = "", .states = IN_ALL, .area = "instance",
-	  .serve = get_instance, COUNT(get, instance_info) },
+	  .serve = get_instance, .counter = "instance_info" },
 	{ .method = HTTP_METHOD_GET, .resource = "version", .states = IN_ALL, .area = "version",
-	  .serve = get_version, COUNT(get, vmm_version) },
+	  .serve = get_version, .counter = "vmm_version" },
 	{ .method = HTTP_METHOD_GET, .resource = "machine-config", .states = IN_ALL, .area = "machine config",
-	  .serve = get_machine_config, COUNT(get, machine_cfg) },
+	  .serve = get_machine_config, .counter = "machine_cfg" },
 	{ .method = HTTP_METHOD_GET, .resource = "vm", .sub_kind = SUB_NAMED, .sub = "config",
 	  .states = IN_ALL, .area = "vm config", .serve = get_vm_config },
 	{ .method = HTTP_METHOD_GET, .resource = "metrics", .states = IN_ALL, .area = "metrics",
 	  .serve = get_metrics },
 
 	{ .method = HTTP_METHOD_PUT, .resource = "actions", .states = IN_BY_ACTION, .area = "action",
-	  .fields = &action_fields, .serve = put_actions, COUNTED(put, actions) },
+	  .fields = &action_fields, .serve = put_actions, .counter = "actions" },
 	{ .method = HTTP_METHOD_PUT, .resource = "boot-source", .states = IN_NOT_STARTED, .area = "boot source",
-	  .fields = &boot_cfg_fields, .end = end_boot, .serve = put_boot_source, COUNTED(put, boot_source) },
+	  .fields = &boot_cfg_fields, .serve = put_boot_source, .counter = "boot_source" },
 	{ .method = HTTP_METHOD_PUT, .resource = "cpu-config", .states = IN_NOT_STARTED, .area = "cpu config",
-	  .read = read_cpu, .end = end_cpu, .serve = put_cpu_config, COUNTED(put, cpu_cfg) },
-	{ .method = HTTP_METHOD_PUT, .resource = "drives", .sub_kind = SUB_ID, .states = IN_NOT_STARTED,
-	  .area = "drive config", .fields = &drive_cfg_fields, .end = end_drive,
-	  .id_at = offsetof(struct drive_cfg, drive_id), .serve = put_drive, COUNTED(put, drive) },
-	{ .method = HTTP_METHOD_PATCH, .resource = "drives", .sub_kind = SUB_ID, .states = IN_STARTED,
-	  .area = "drive config", .fields = &drive_patch_fields, .end = end_drive_patch,
-	  .id_at = offsetof(struct drive_patch, drive_id), .serve = patch_drive, COUNTED(patch, drive) },
-	{ .method = HTTP_METHOD_PUT, .resource = "network-interfaces", .sub_kind = SUB_ID,
-	  .states = IN_NOT_STARTED, .area = "network config", .fields = &net_cfg_fields, .end = end_net,
-	  .id_at = offsetof(struct net_cfg, iface_id), .serve = put_net, COUNTED(put, network) },
-	{ .method = HTTP_METHOD_PATCH, .resource = "network-interfaces", .sub_kind = SUB_ID,
-	  .states = IN_STARTED, .area = "network config", .fields = &net_patch_fields, .end = end_net_patch,
-	  .id_at = offsetof(struct net_patch, iface_id), .serve = patch_net, COUNTED(patch, network) },
+	  .read = read_cpu, .end = end_cpu, .serve = put_cpu_config, .counter = "cpu_cfg" },
 	{ .method = HTTP_METHOD_PUT, .resource = "logger", .states = IN_NOT_STARTED, .area = "logger",
-	  .fields = &logger_fields, .end = end_logger, .serve = put_logger, COUNTED(put, logger) },
+	  .fields = &logger_fields, .serve = put_logger, .counter = "logger" },
 	{ .method = HTTP_METHOD_PUT, .resource = "metrics", .states = IN_NOT_STARTED, .area = "metrics",
-	  .fields = &metrics_fields, .end = end_metrics, .serve = put_metrics, COUNTED(put, metrics) },
+	  .fields = &metrics_fields, .serve = put_metrics, .counter = "metrics" },
 	{ .method = HTTP_METHOD_PUT, .resource = "machine-config", .states = IN_NOT_STARTED, .area = "machine config",
 	  .fields = &machine_cfg_fields, .begin = begin_machine, .serve = put_machine_config,
-	  COUNTED(put, machine_cfg), DEPRECATED(struct machine_cfg, cpu_template_given) },
+	  .counter = "machine_cfg", DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PATCH, .resource = "machine-config", .states = IN_NOT_STARTED,
 	  .area = "machine config", .fields = &machine_cfg_fields, .is_patch = true,
-	  .begin = begin_machine_patch, .serve = put_machine_config, COUNTED(patch, machine_cfg),
+	  .begin = begin_machine_patch, .serve = patch_machine_config, .counter = "machine_cfg",
 	  DEPRECATED(struct machine_cfg, cpu_template_given) },
 	{ .method = HTTP_METHOD_PUT, .resource = "serial", .states = IN_NOT_STARTED, .area = "serial",
-	  .fields = &serial_cfg_fields, .end = end_serial, .serve = put_serial, COUNTED(put, serial) },
-	{ .method = HTTP_METHOD_PUT, .resource = "vsock", .states = IN_NOT_STARTED, .area = "vsock config",
-	  .fields = &vsock_fields, .end = end_vsock, .serve = put_vsock, COUNTED(put, vsock),
-	  DEPRECATED(struct vsock_body, has_vsock_id) },
+	  .fields = &serial_cfg_fields, .serve = put_serial, .counter = "serial" },
 	{ .method = HTTP_METHOD_PATCH, .resource = "vm", .states = IN_STARTED, .area = "vm",
 	  .fields = &vm_fields, .serve = patch_vm },
 };
 
-#define NOT_YET "not in this version of husk"
-#define NEVER "husk has virtio-net, virtio-blk and virtio-vsock only"
-
-const struct refusal refusals[] = {
-	{ "snapshot", NOT_YET },
-	{ "mmds", NOT_YET },
-	{ "balloon", NEVER },
-	{ "entropy", NEVER },
-	{ "pmem", NEVER },
-	{ "hotplug", NEVER },
-};
 /* clang-format on */
 
-const size_t n_routes = ARRAY_LEN(routes);
-const size_t n_refusals = ARRAY_LEN(refusals);
-
-const char *routes_refusal(const char *resource)
+/* Each kind of device has a PUT and, if it can be changed while it runs, a PATCH. */
+static struct route route_of_kind(
+	const struct device_kind *k, const struct kind_body *body, bool is_patch)
 {
-	for (size_t i = 0; i < n_refusals; i++)
-		if (strcmp(refusals[i].resource, resource) == 0)
-			return refusals[i].why;
-	return NULL;
+	return (struct route){
+		.method = is_patch ? HTTP_METHOD_PATCH : HTTP_METHOD_PUT,
+		.resource = k->resource,
+		.sub_kind = k->is_list ? SUB_ID : SUB_ANY,
+		.states = is_patch ? IN_STARTED : IN_NOT_STARTED,
+		.area = k->area,
+		.fields = body->fields,
+		.id_at = body->id_at,
+		.deprecated = body->deprecated,
+		.kind = k,
+		.serve = is_patch ? patch_device : put_device,
+		.counter = k->counter,
+	};
+}
+
+bool route_at(size_t i, struct route *out)
+{
+	if (i < ARRAY_LEN(routes)) {
+		*out = routes[i];
+		return true;
+	}
+	i -= ARRAY_LEN(routes);
+	for (unsigned k = 0; device_kinds[k]; k++) {
+		const struct device_kind *kind = device_kinds[k];
+		bool has_patch = kind->patch.fields;
+
+		if (i == 0) {
+			*out = route_of_kind(kind, &kind->cfg, false);
+			return true;
+		}
+		if (i == 1 && has_patch) {
+			*out = route_of_kind(kind, &kind->patch, true);
+			return true;
+		}
+		i -= has_patch ? 2 : 1;
+	}
+	return false;
+}
+
+bool route_find(enum http_method method, const char *resource, const char *sub,
+	struct route *out)
+{
+	for (size_t i = 0; route_at(i, out); i++) {
+		if (out->method != method || strcmp(out->resource, resource) != 0)
+			continue;
+		if (!sub || out->sub_kind != SUB_NAMED || strcmp(out->sub, sub) == 0)
+			return true;
+	}
+	return false;
 }

@@ -24,10 +24,12 @@ enum {
 	IN_BY_ACTION = IN_ALL, /* PUT /actions: each action says when itself */
 };
 
-enum { BODY_MAX = 512 };
+enum { BODY_MAX = 512 }; /* at least KIND_CFG_MAX */
+_Static_assert((int)BODY_MAX >= (int)KIND_CFG_MAX, "room for a device's settings");
 
 /* A request on its way through its handler. */
 struct call {
+	const struct device_kind *kind; /* the route's */
 	const struct json *body; /* as parsed; NULL for a GET */
 	void *cfg; /* the route's struct, filled from the body */
 	FILE *out; /* for the JSON of a GET */
@@ -41,35 +43,35 @@ struct route {
 	const char *sub;
 	unsigned states; /* in which it is allowed */
 	const char *area; /* what error texts begin with */
-	/* The body: its members, and how the struct for them begins and ends. */
+	/* The body: the table that reads it into a struct, and what initialises and
+	 * frees that struct. Strings of `fields` are freed without an `end`. */
 	const struct fields *fields;
-	int (*read)(const struct json *body, void *cfg, struct err *e); /* instead */
+	int (*read)(const struct json *body, void *cfg,
+		struct err *e); /* reads the body instead of `fields` */
 	bool is_patch; /* no member is required, null is as absent */
 	void (*begin)(const struct api *a, void *cfg); /* NULL: all zero */
 	void (*end)(void *cfg);
 	size_t id_at; /* SUB_ID: offset of the char * with the body's id */
-	/* Does it. -errno with text. */
-	int (*serve)(struct api *a, struct call *c, struct err *e);
-	/* 1 + offset in struct api_counts of how often it came, and how often its body
-	 * could not be read; 0: not counted. */
-	size_t count, fails;
 	/* 1 + offset in its struct of a bool: a deprecated member was used; 0: none is.
 	 */
 	size_t deprecated;
+	const struct device_kind
+		*kind; /* the kind of device that it is about, or NULL */
+	/* Does it. -errno with text. */
+	int (*serve)(struct api *a, struct call *c, struct err *e);
+	/* Its counters in the metrics: "drive" means drive_count in the method's group,
+	 * and drive_fails for bodies that could not be read. NULL: it is not counted.
+	 */
+	const char *counter;
 };
 
-extern const struct route routes[];
-extern const size_t n_routes;
+/* The i-th route: husk's own, then those of each kind of device. False after the last.
+ */
+bool route_at(size_t i, struct route *out);
 
-/* Resources that husk does not have, and why. */
-struct refusal {
-	const char *resource, *why;
-};
-
-extern const struct refusal refusals[];
-extern const size_t n_refusals;
-
-/* Why husk does not have the resource, or NULL. */
-const char *routes_refusal(const char *resource);
+/* Finds the route of that method and resource. sub is the path's next segment, which a
+ * SUB_NAMED route compares; NULL matches all. False if there is none. */
+bool route_find(enum http_method method, const char *resource, const char *sub,
+	struct route *out);
 
 #endif

@@ -22,9 +22,10 @@
 enum {
 	INPUT_MAX = 4096, /* read at once */
 	DRAIN_MAX =
-		1 << 20, /* read and dropped after the last reply, which arrives so */
-	RETRY_MS = 100, /* when husk was out of something */
-	WAIT_MS = 2, /* before a handler that wanted it is asked again */
+		1 << 20, /* read and dropped after the last reply, so that it arrives */
+	RETRY_MS =
+		100, /* before accepting is tried again after a lack of descriptors */
+	WAIT_MS = 2, /* before a handler that answers later is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -49,19 +50,18 @@ struct conn {
 	struct work *work; /* NULL while idle */
 	uint32_t watched;
 	uint64_t used_at; /* when it was last accepted or served, by server.clock */
-	bool is_waiting; /* the handler is to be asked again for its request */
+	bool is_waiting; /* the handler will be asked again about its request */
 	bool is_last; /* the reply under way ends the connection */
-	bool is_draining; /* it is sent: what still comes is dropped */
+	bool is_draining; /* the last reply is sent; input is dropped */
 	size_t drained;
 };
 
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
-	struct loop_source retry; /* a timer, set while accepting is paused */
+	struct loop_source timer; /* set while accepting is paused or one is waiting */
 	bool is_paused; /* no descriptor for the connection that waits */
 	uint64_t clock; /* counts connections and requests */
-	struct loop_source waits; /* a timer, set while a connection is waiting */
 	size_t max_body;
 	http_handler *handler;
 	void *self;
@@ -125,7 +125,7 @@ static int reply(struct conn *c, const struct http_reply *r)
 	return send_reply(c);
 }
 
-/* The next reply is the last: what follows its request is not served. */
+/* Makes the next reply the last one: what follows its request is not served. */
 static void end_input(struct conn *c)
 {
 	c->is_last = true;
@@ -152,13 +152,22 @@ static int reply_error(struct conn *c)
 	return reply(c, &r);
 }
 
-static void set_waits(struct server *s, bool on)
+static bool is_anyone_waiting(const struct server *s)
 {
-	const struct timespec t = { .tv_nsec = on ? WAIT_MS * 1000000 : 0 };
-	const struct itimerspec when = { .it_interval = t, .it_value = t };
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			return true;
+	return false;
+}
+
+/* Sets the timer once, for the first thing that has to be tried again. */
+static void set_timer(struct server *s)
+{
+	unsigned ms = is_anyone_waiting(s) ? WAIT_MS : s->is_paused ? RETRY_MS : 0;
+	const struct itimerspec when = { .it_value.tv_nsec = ms * 1000000l };
 
 	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->waits.fd, 0, &when, NULL);
+	(void)timerfd_settime(s->timer.fd, 0, &when, NULL);
 }
 
 static int serve(struct conn *c)
@@ -170,7 +179,7 @@ static int serve(struct conn *c)
 	s->handler(s->self, q, &r);
 	c->is_waiting = r.later;
 	if (r.later) {
-		set_waits(s, true);
+		set_timer(s);
 		return 0;
 	}
 	assert(r.status >= 200 && (r.status != 204 || !r.body));
@@ -224,7 +233,7 @@ static int fill(struct conn *c)
 	return 1;
 }
 
-/* Goes on with the input, up to the end of one request. */
+/* Parses input up to the end of one request, and serves it. */
 static int advance(struct conn *c)
 {
 	struct work *w = c->work;
@@ -246,8 +255,8 @@ static int advance(struct conn *c)
 	return r;
 }
 
-/* The reply that ends the connection is sent. To close now would cut it short for a
- * client that is still sending. */
+/* The last reply is sent, but closing now would cut it short for a client that is still
+ * sending. */
 static void start_drain(struct conn *c)
 {
 	(void)shutdown(c->source.fd, SHUT_WR); /* fails when the client is gone: fine */
@@ -266,7 +275,8 @@ static int drain(struct conn *c)
 	return n == 0 || c->drained > DRAIN_MAX ? -ENODATA : 0;
 }
 
-/* What a connection needs when it has nothing to send and nobody to wait for. */
+/* Ends a turn: begins to drain after the last reply, and frees the buffers when idle.
+ */
 static int after_turn(struct conn *c)
 {
 	if (has_output(c) || c->is_waiting)
@@ -297,23 +307,13 @@ static int take_turn(struct conn *c)
 
 /* --- connections come and go --- */
 
-static void set_retry(struct server *s, bool on)
-{
-	const struct itimerspec when = {
-		.it_value.tv_nsec = on ? RETRY_MS * 1000000 : 0,
-	};
-
-	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->retry.fd, 0, &when, NULL);
-}
-
-/* Without a descriptor to accept with, the listener stays ready, and to try again at
- * once would use all of the processor. */
+/* When husk has no free descriptor, accept fails but the listener stays readable:
+ * watching it would spin. The timer tries again. */
 static void pause_accepting(struct server *s)
 {
 	s->is_paused = true;
 	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
-	set_retry(s, true);
+	set_timer(s);
 }
 
 static void accept_again(struct server *s)
@@ -323,16 +323,6 @@ static void accept_again(struct server *s)
 		return;
 	log_guest("API: no new connection can be seen");
 	pause_accepting(s);
-}
-
-static void on_retry(void *self, uint32_t events)
-{
-	struct server *s = self;
-
-	(void)events;
-	set_retry(s, false); /* makes the timer's descriptor unready too */
-	if (s->is_paused)
-		accept_again(s);
 }
 
 static void conn_close(struct conn *c)
@@ -346,8 +336,8 @@ static void conn_close(struct conn *c)
 		accept_again(s);
 }
 
-/* A connection that is waiting is not watched: its client may hang up, and finds that
- * what it asked for is done nevertheless. */
+/* A connection whose request is being served is not watched: if the client hangs up,
+ * its request is carried out all the same. */
 static int watch(struct conn *c)
 {
 	uint32_t events = c->is_waiting		? 0
@@ -370,8 +360,8 @@ static void on_conn(void *self, uint32_t events)
 		conn_close(c);
 }
 
-/* Whether nothing is under way: no part of a request has come, not even one that waits
- * to be read, and no reply. */
+/* Whether the connection is idle: no part of a request has arrived or waits to be read,
+ * and no reply is being sent. */
 static bool is_idle(const struct conn *c)
 {
 	char byte;
@@ -381,8 +371,8 @@ static bool is_idle(const struct conn *c)
 			recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0);
 }
 
-/* Whether a gives way to a new connection before b does: one that was told that it is
- * over comes first, then the one that has been idle for longest. */
+/* Whether a is closed for a new connection before b is: first those that are draining,
+ * then the one that has been idle longest. */
 static bool goes_before(const struct conn *a, const struct conn *b)
 {
 	if (a->is_draining != b->is_draining)
@@ -390,39 +380,34 @@ static bool goes_before(const struct conn *a, const struct conn *b)
 	return a->used_at < b->used_at;
 }
 
-static bool is_anyone_waiting(const struct server *s)
+static void ask_again(struct conn *c)
 {
-	for (int i = 0; i < SERVER_CONNECTIONS; i++)
-		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
-			return true;
-	return false;
+	int r = serve(c);
+
+	if (r == 0)
+		r = after_turn(c);
+	if (r < 0 || watch(c) < 0)
+		conn_close(c);
 }
 
-static void on_waits(void *self, uint32_t events)
+static void on_timer(void *self, uint32_t events)
 {
 	struct server *s = self;
 	uint64_t n;
 
 	(void)events;
-	if (read(s->waits.fd, &n, sizeof(n)) < 0)
+	if (read(s->timer.fd, &n, sizeof(n)) < 0)
 		return; /* it was set anew since epoll saw it */
-	for (int i = 0; i < SERVER_CONNECTIONS; i++) {
-		struct conn *c = &s->conns[i];
-		int r;
-
-		if (c->source.fd < 0 || !c->is_waiting)
-			continue;
-		r = serve(c);
-		if (r == 0)
-			r = after_turn(c);
-		if (r < 0 || watch(c) < 0)
-			conn_close(c);
-	}
-	if (!is_anyone_waiting(s))
-		set_waits(s, false);
+	for (int i = 0; i < SERVER_CONNECTIONS; i++)
+		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
+			ask_again(&s->conns[i]);
+	if (s->is_paused)
+		accept_again(s);
+	set_timer(s);
 }
 
-/* A free slot: one that is, or is made so by closing an idle connection; or NULL. */
+/* Returns a free slot, if need be by closing an idle connection; NULL if all are busy.
+ */
 static struct conn *find_slot(struct server *s)
 {
 	struct conn *over = NULL;
@@ -450,7 +435,7 @@ static void log_peer(int fd)
 		log_debug("API: connection from pid=%d uid=%u", who.pid, who.uid);
 }
 
-/* One connection too many: told so in one write, which an empty socket takes. */
+/* Refuses a connection with one write, which an empty socket always takes. */
 static void turn_away(int fd)
 {
 	struct http_reply r = { .status = FULL_STATUS,
@@ -461,7 +446,7 @@ static void turn_away(int fd)
 
 	memcpy(text + n, full_body, r.body_len);
 	log_guest("API: more than %d connections", SERVER_CONNECTIONS);
-	/* each may fail for a client that is gone: it is closed in any case */
+	/* both may fail if the client is gone; it is closed in any case */
 	(void)send(fd, text, n + r.body_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)shutdown(fd, SHUT_WR);
 	(void)recv(fd, sink, sizeof(sink), MSG_DONTWAIT); /* unread, it would reset */
@@ -547,8 +532,7 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
-	s->retry.fd = -1;
-	s->waits.fd = -1;
+	s->timer.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -557,12 +541,9 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	s->retry = (struct loop_source){ .fn = on_retry, .self = s, .unlocked = true };
+	s->timer = (struct loop_source){ .fn = on_timer, .self = s, .unlocked = true };
 	/* made now: when it is needed, there may be no descriptor for it */
-	r = loop_add_timer(loop, &s->retry);
-	s->waits = (struct loop_source){ .fn = on_waits, .self = s, .unlocked = true };
-	if (r == 0)
-		r = loop_add_timer(loop, &s->waits);
+	r = loop_add_timer(loop, &s->timer);
 	if (r == 0)
 		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
@@ -581,9 +562,7 @@ void server_destroy(struct server *s)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
-	loop_remove(s->loop, &s->retry);
-	close_fd(s->retry.fd);
-	loop_remove(s->loop, &s->waits);
-	close_fd(s->waits.fd);
+	loop_remove(s->loop, &s->timer);
+	close_fd(s->timer.fd);
 	free(s);
 }

@@ -9,6 +9,7 @@
 
 #include "api/config_file.h"
 #include "api/server.h"
+#include "vmm/base/absent.h"
 #include "vmm/base/args.h"
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
@@ -328,16 +329,13 @@ static int run(struct husk *h, struct err *e)
 /* Options that are known and cannot be had. */
 static int refuse_args(struct err *e)
 {
-	static const char *const not_yet[] = { "--metadata", "--snapshot-version",
-		"--describe-snapshot" };
+	for (size_t i = 0; i < 2 * n_absents; i++) {
+		const struct absent *a = &absents[i / 2];
+		const char *option = a->options[i % 2];
 
-	for (size_t i = 0; i < ARRAY_LEN(not_yet); i++)
-		if (arg(not_yet[i]))
-			return err_bad(e, "%s is " NOT_YET, not_yet[i]);
-	if (arg("--enable-pci"))
-		return err_bad(e,
-			"--enable-pci: husk has no PCI; its devices are "
-			"virtio-mmio");
+		if (option && arg(option))
+			return err_bad(e, "%s: %s", option, a->why);
+	}
 	return ARGS_RUN;
 }
 

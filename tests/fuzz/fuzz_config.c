@@ -13,6 +13,7 @@
 #include "api/config_file.h"
 #include "api/cpu_config.h"
 #include "tests/fuzz/confine.h"
+#include "virtio/blk/kind.h"
 #include "vmm/base/phases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -48,7 +49,7 @@ static void read_boot(const struct json *v)
 	} else {
 		assert(c.kernel_image_path);
 	}
-	boot_cfg_fini(&c);
+	fields_fini(&boot_cfg_fields, &c);
 }
 
 static void read_drive(const struct json *v)
@@ -56,13 +57,13 @@ static void read_drive(const struct json *v)
 	struct drive_cfg c = { 0 };
 	struct err e;
 
-	if (json_read(v, &drive_cfg_fields, &c, &e) < 0) {
+	if (json_read(v, blk_kind.cfg.fields, &c, &e) < 0) {
 		check_text(&e);
 		assert(!c.drive_id && !c.path_on_host && !c.partuuid);
-	} else if (config_check_drive(&c, &e) < 0) {
+	} else if (kind_check(&blk_kind, &c, &e) < 0) {
 		check_text(&e);
 	}
-	drive_cfg_fini(&c);
+	fields_fini(blk_kind.cfg.fields, &c);
 }
 
 static void read_serial(const struct json *v)
@@ -74,7 +75,7 @@ static void read_serial(const struct json *v)
 		check_text(&e);
 		assert(!c.serial_out_path);
 	}
-	serial_cfg_fini(&c);
+	fields_fini(&serial_cfg_fields, &c);
 }
 
 /* Checks the limits of a template that was accepted. */

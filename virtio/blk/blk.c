@@ -190,7 +190,7 @@ static void *blk_counted(struct vdev *v)
 	return &blk_of(v)->stats;
 }
 
-static const struct vdev_ops blk_ops = {
+const struct vdev_ops blk_ops = {
 	.name = "blk",
 	.id = VIRTIO_ID_BLOCK,
 	.n_queues = 1,

@@ -105,4 +105,6 @@ void blk_settle(struct blk *b);
 void blk_requests_init(struct blk *b);
 void blk_requests_free(struct blk *b);
 
+extern const struct vdev_ops blk_ops;
+
 #endif

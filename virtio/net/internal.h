@@ -110,4 +110,6 @@ void net_rx_stop(struct net *n);
 void net_tx_start(struct net *n);
 void net_tx_stop(struct net *n);
 
+extern const struct vdev_ops net_ops;
+
 #endif

@@ -260,7 +260,7 @@ static void *net_counted(struct vdev *v)
 	return &net_of(v)->stats;
 }
 
-static const struct vdev_ops net_ops = {
+const struct vdev_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
 	.n_queues = NET_QUEUES,

@@ -204,4 +204,6 @@ void vsock_forget_old(struct vsock *s);
 /* At the end of each callback: sends what there is, frees the dead. */
 void vsock_run(struct vsock *s);
 
+extern const struct vdev_ops vsock_ops;
+
 #endif

@@ -303,7 +303,7 @@ static void *vsock_counted(struct vdev *v)
 	return &vsock_of(v)->stats;
 }
 
-static const struct vdev_ops vsock_ops = {
+const struct vdev_ops vsock_ops = {
 	.name = "vsock",
 	.id = VIRTIO_ID_VSOCK,
 	.n_queues = 3,
@@ -364,22 +364,31 @@ static int open_timer(struct vsock *s, struct err *e)
 	return r < 0 ? err_code(e, r, "timer of the vsock") : 0;
 }
 
-int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
-	struct vdev **out, struct err *e)
+int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e)
 {
-	AUTO(free_vsock) struct vsock *s = alloc_vsock(loop);
 	size_t n = strlen(uds_path);
-	int r;
 
-	if (!s)
-		return err_code(e, -ENOMEM, "vsock");
 	if (!is_guest_cid(guest_cid))
 		return err_bad(e, "guest_cid %u is not in %d to %u", guest_cid,
 			GUEST_CID_MIN, UINT32_MAX - 1);
 	if (n == 0 || n > UNIX_PATH_MAX)
 		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
 			uds_path, n, (int)UNIX_PATH_MAX);
-	memcpy(s->path, uds_path, n);
+	return 0;
+}
+
+int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
+	struct vdev **out, struct err *e)
+{
+	AUTO(free_vsock) struct vsock *s = alloc_vsock(loop);
+	int r;
+
+	if (!s)
+		return err_code(e, -ENOMEM, "vsock");
+	r = vsock_check(guest_cid, uds_path, e);
+	if (r < 0)
+		return r;
+	strcpy(s->path, uds_path);
 	s->cid = guest_cid;
 	s->fd_max = first_reserved_fd();
 	set_cid(s);

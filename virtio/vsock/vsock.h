@@ -15,9 +15,13 @@ enum {
 	GUEST_CID_MIN = 3, /* virtio 1.2, 5.10.4 */
 };
 
+/* Whether a guest can have that CID, and a socket that path: 1 to UNIX_PATH_MAX bytes.
+ * -EINVAL with text. */
+MUST_CHECK int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e);
+
 /* A socket device (virtio 1.2, 5.10) whose guest has guest_cid, with the host's side on
  * Unix sockets (contract, 5). It listens at uds_path from now on, which must not exist
- * and is 1 to UNIX_PATH_MAX bytes long; nobody is accepted before the driver is ready.
+ * and is as vsock_check has it; nobody is accepted before the driver is ready.
  * A port whose path, "<uds_path>_<port>", is longer than an address can be is refused
  * to the guest like one at which nobody listens. Destroying the device removes its
  * file, see unix_file_remove. Borrows loop, which must outlive it; uds_path for the

@@ -47,7 +47,8 @@ const struct json *json_next(const struct json *v);
 void json_write_string(FILE *f, const char *s);
 
 enum field_type {
-	FIELD_STRING, /* char *: a copy, for the struct's owner to free */
+	FIELD_STRING, /* char *: a copy, the struct's own: see fields_fini */
+	FIELD_TEXT, /* a string that the row's own functions parse and print */
 	FIELD_BOOL, /* bool */
 	FIELD_UINT, /* uint32_t or uint64_t, in min to max */
 	FIELD_ENUM, /* uint32_t: an index into names */
@@ -66,7 +67,10 @@ struct field {
 	uint64_t min, max; /* FIELD_UINT */
 	const char *const *names; /* FIELD_ENUM; ends with NULL */
 	const struct fields *fields; /* FIELD_OBJECT */
-	const char *reason; /* FIELD_ABSENT */
+	const char *reason; /* FIELD_ABSENT; FIELD_TEXT: what it has to be */
+	/* FIELD_TEXT: false when the text is not one; the member is untouched then. */
+	bool (*parse)(const char *text, void *member);
+	void (*print)(FILE *f, const void *member); /* without quotes */
 	/* 1 + offset of a bool that is set when the member is there and not null; 0:
 	 * nobody wants to know. */
 	size_t given;
@@ -83,6 +87,11 @@ struct fields {
 	bool lax; /* unknown members are ignored */
 };
 
+/* The table of rows, which refuses members that it does not know. */
+#define FIELDS(what, rows)                         \
+	{                                          \
+		what, rows, ARRAY_LEN(rows), false \
+	}
 #define FIELD_GIVEN(st, member) .given = 1 + offsetof(st, member)
 #define FIELD_AT(st, member) \
 	.offset = offsetof(st, member), .size = sizeof(((st *)0)->member)
@@ -97,6 +106,16 @@ MUST_CHECK int json_read(
 /* As json_read for a PATCH: no member is required, and null is as absent. */
 MUST_CHECK int json_patch(
 	const struct json *object, const struct fields *t, void *out, struct err *e);
+
+/* Frees the strings of a struct that json_read or json_patch filled, and makes them
+ * NULL.
+ */
+void fields_fini(const struct fields *t, void *from);
+
+/* For struct field.is_null: of a uint32_t, a uint64_t, a bool. */
+bool field_is_zero32(const void *member);
+bool field_is_zero64(const void *member);
+bool field_is_false(const void *member);
 
 /* The way back: writes an object with every member of the table, but those that are
  * FIELD_ABSENT, which are null. */

@@ -58,6 +58,17 @@ static int read_string(const cJSON *v, const struct field *f, const char *what,
 	return 0;
 }
 
+static int read_text(const cJSON *v, const struct field *f, const char *what, void *to,
+	struct err *e)
+{
+	if (!cJSON_IsString(v))
+		return err_bad(e, "%s: member '%s' is not a string", what, f->name);
+	if (!f->parse(v->valuestring, to))
+		return err_bad(e, "%s: member '%s': '%.40s' is not %s", what, f->name,
+			v->valuestring, f->reason);
+	return 0;
+}
+
 static int read_object(const cJSON *object, const struct fields *t, uint8_t *to,
 	bool patch, struct err *e);
 
@@ -67,6 +78,8 @@ static int read_field(const cJSON *v, const struct field *f, const char *what, v
 	switch (f->type) {
 	case FIELD_STRING:
 		return read_string(v, f, what, to, e);
+	case FIELD_TEXT:
+		return read_text(v, f, what, to, e);
 	case FIELD_BOOL:
 		if (!cJSON_IsBool(v))
 			return err_bad(e, "%s: member '%s' is not true or false", what,
@@ -146,16 +159,34 @@ static size_t reach(const struct fields *t)
 	return bytes;
 }
 
-static void free_strings(const struct fields *t, uint8_t *made)
+void fields_fini(const struct fields *t, void *from)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct field *f = &t->field[i];
+		void *member = (uint8_t *)from + f->offset;
 
-		if (f->type == FIELD_STRING)
-			free(*(char **)(void *)(made + f->offset));
-		if (f->type == FIELD_OBJECT)
-			free_strings(f->fields, made + f->offset);
+		if (f->type == FIELD_STRING) {
+			free(*(char **)member);
+			*(char **)member = NULL;
+		} else if (f->type == FIELD_OBJECT) {
+			fields_fini(f->fields, member);
+		}
 	}
+}
+
+bool field_is_zero32(const void *member)
+{
+	return *(const uint32_t *)member == 0;
+}
+
+bool field_is_zero64(const void *member)
+{
+	return *(const uint64_t *)member == 0;
+}
+
+bool field_is_false(const void *member)
+{
+	return !*(const bool *)member;
 }
 
 static int read_into(const struct json *object, const struct fields *t, void *out,
@@ -171,7 +202,7 @@ static int read_into(const struct json *object, const struct fields *t, void *ou
 	if (r == 0)
 		memcpy(out, made, bytes);
 	else
-		free_strings(t, made); /* copies that nobody gets */
+		fields_fini(t, made); /* copies that nobody gets */
 	return r;
 }
 
@@ -221,6 +252,11 @@ static void write_field(FILE *out, const struct field *f, const void *from)
 	switch (f->type) {
 	case FIELD_STRING:
 		json_write_string(out, *(char *const *)from);
+		return;
+	case FIELD_TEXT:
+		(void)putc('"', out);
+		f->print(out, from);
+		(void)putc('"', out);
 		return;
 	case FIELD_BOOL:
 		(void)fputs(*(const bool *)from ? "true" : "false", out);

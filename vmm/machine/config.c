@@ -1,62 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine/config.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "virtio/limiter/config.h"
 
-#include "virtio/net/net.h"
-#include "virtio/vsock/vsock.h"
-#include "vmm/base/unix_socket.h"
-#include "vmm/base/utf8.h"
+static const char *const huge_page_names[] = {
+	[GUEST_PAGES_NONE] = "None",
+	[GUEST_PAGES_TRANSPARENT] = "Transparent",
+	[GUEST_PAGES_2M] = "2M",
+	NULL,
+};
+static const char *const template_names[] = {
+	[CPU_TEMPLATE_NONE] = "None",
+	[CPU_TEMPLATE_C3] = "C3",
+	[CPU_TEMPLATE_T2] = "T2",
+	[CPU_TEMPLATE_T2S] = "T2S",
+	[CPU_TEMPLATE_T2CL] = "T2CL",
+	[CPU_TEMPLATE_T2A] = "T2A",
+	[CPU_TEMPLATES] = NULL,
+};
 
-void boot_cfg_fini(struct boot_cfg *c)
-{
-	free(c->kernel_image_path);
-	free(c->initrd_path);
-	free(c->boot_args);
-	*c = (struct boot_cfg){ 0 };
-}
+/* clang-format off */
+static const struct field machine_rows[] = {
+	{ .name = "vcpu_count", .type = FIELD_UINT, .required = true,
+	  .min = 1, .max = VCPUS_MAX, FIELD_AT(struct machine_cfg, vcpu_count) },
+	{ .name = "mem_size_mib", .type = FIELD_UINT, .required = true,
+	  .min = 1, .max = UINT64_MAX, FIELD_AT(struct machine_cfg, mem_size_mib) },
+	{ .name = "smt", .type = FIELD_BOOL, FIELD_AT(struct machine_cfg, smt) },
+	{ .name = "track_dirty_pages", .type = FIELD_BOOL,
+	  FIELD_AT(struct machine_cfg, track_dirty_pages) },
+	{ .name = "huge_pages", .type = FIELD_ENUM, .names = huge_page_names,
+	  FIELD_AT(struct machine_cfg, huge_pages) },
+	{ .name = "cpu_template", .type = FIELD_ENUM, .names = template_names, .nullable = true,
+	  .is_null = field_is_zero32, .omit_null = true,
+	  FIELD_AT(struct machine_cfg, cpu_template), FIELD_GIVEN(struct machine_cfg, cpu_template_given) },
+};
 
-void drive_cfg_fini(struct drive_cfg *c)
-{
-	free(c->drive_id);
-	free(c->path_on_host);
-	free(c->partuuid);
-	*c = (struct drive_cfg){ 0 };
-}
+static const struct field boot_rows[] = {
+	{ .name = "kernel_image_path", .type = FIELD_STRING, .required = true,
+	  FIELD_AT(struct boot_cfg, kernel_image_path) },
+	{ .name = "initrd_path", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct boot_cfg, initrd_path) },
+	{ .name = "boot_args", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct boot_cfg, boot_args) },
+	{ .name = "share_kernel_pages", .type = FIELD_BOOL,
+	  .is_null = field_is_false, .omit_null = true, /* Firecracker does not know it */
+	  FIELD_AT(struct boot_cfg, share_kernel) },
+};
 
-void drive_patch_fini(struct drive_patch *p)
-{
-	free(p->drive_id);
-	free(p->path_on_host);
-	*p = (struct drive_patch){ 0 };
-}
+static const struct field serial_rows[] = {
+	{ .name = "serial_out_path", .type = FIELD_STRING, .nullable = true,
+	  FIELD_AT(struct serial_cfg, serial_out_path) },
+	{ .name = "rate_limiter", .type = FIELD_OBJECT, .nullable = true, .fields = &bucket_fields,
+	  .is_null = bucket_is_none, FIELD_AT(struct serial_cfg, rate_limiter) },
+};
+/* clang-format on */
 
-void net_cfg_fini(struct net_cfg *c)
-{
-	free(c->iface_id);
-	free(c->host_dev_name);
-	free(c->guest_mac);
-	*c = (struct net_cfg){ 0 };
-}
-
-void net_patch_fini(struct net_patch *p)
-{
-	free(p->iface_id);
-	*p = (struct net_patch){ 0 };
-}
-
-void serial_cfg_fini(struct serial_cfg *c)
-{
-	free(c->serial_out_path);
-	*c = (struct serial_cfg){ 0 };
-}
-
-void vsock_cfg_fini(struct vsock_cfg *c)
-{
-	free(c->uds_path);
-	*c = (struct vsock_cfg){ 0 };
-}
+const struct fields machine_cfg_fields = FIELDS("machine-config", machine_rows);
+const struct fields boot_cfg_fields = FIELDS("boot-source", boot_rows);
+const struct fields serial_cfg_fields = FIELDS("serial", serial_rows);
 
 int config_check_machine(const struct machine_cfg *c, struct err *e)
 {
@@ -76,80 +77,6 @@ int config_check_machine(const struct machine_cfg *c, struct err *e)
 		return err_bad(e,
 			"mem_size_mib %llu is odd: with huge_pages it is a multiple of 2",
 			(unsigned long long)c->mem_size_mib);
-	return 0;
-}
-
-bool config_is_device_id(const char *id)
-{
-	return utf8_is_id(id, '_', VDEV_ID_MAX);
-}
-
-int config_check_drive(const struct drive_cfg *c, struct err *e)
-{
-	if (!config_is_device_id(c->drive_id))
-		return err_bad(e,
-			"drive_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
-			c->drive_id, VDEV_ID_MAX);
-	if (!c->path_on_host)
-		return err_bad(e, "drive '%s': path_on_host is missing", c->drive_id);
-	return 0;
-}
-
-bool config_parse_mac(const char *text, uint8_t mac[6])
-{
-	uint8_t parsed[6];
-
-	if (strlen(text) != 6 * 3 - 1)
-		return false;
-	for (unsigned i = 0; i < 6; i++, text += 3) {
-		int high = hex_digit(text[0]), low = hex_digit(text[1]);
-
-		if (high < 0 || low < 0 || (i < 5 && text[2] != ':'))
-			return false;
-		parsed[i] = (uint8_t)(high << 4 | low);
-	}
-	memcpy(mac, parsed, sizeof(parsed));
-	return true;
-}
-
-int config_check_net(const struct net_cfg *c, struct err *e)
-{
-	uint8_t mac[6];
-	int r;
-
-	if (!config_is_device_id(c->iface_id))
-		return err_bad(e,
-			"iface_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
-			c->iface_id, VDEV_ID_MAX);
-	if (!c->host_dev_name)
-		return err_bad(
-			e, "interface '%s': host_dev_name is missing", c->iface_id);
-	r = tap_check_name(c->host_dev_name, e);
-	if (r < 0)
-		return err_add(e, r, "interface '%s': host_dev_name", c->iface_id);
-	if (c->guest_mac && !config_parse_mac(c->guest_mac, mac))
-		return err_bad(e,
-			"interface '%s': guest_mac '%.40s' is not six pairs of hexadecimal digits with ':'",
-			c->iface_id, c->guest_mac);
-	if (c->mtu != 0 && (c->mtu < NET_MTU_MIN || c->mtu > UINT16_MAX))
-		return err_bad(e, "interface '%s': mtu %u is not in %d to %d",
-			c->iface_id, c->mtu, NET_MTU_MIN, UINT16_MAX);
-	return 0;
-}
-
-int config_check_vsock(const struct vsock_cfg *c, struct err *e)
-{
-	size_t n;
-
-	if (c->guest_cid < GUEST_CID_MIN || c->guest_cid == UINT32_MAX)
-		return err_bad(e, "guest_cid %u is not in %d to %u", c->guest_cid,
-			GUEST_CID_MIN, UINT32_MAX - 1);
-	if (!c->uds_path)
-		return err_bad(e, "uds_path is missing");
-	n = strlen(c->uds_path);
-	if (n == 0 || n > UNIX_PATH_MAX)
-		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
-			c->uds_path, n, (int)UNIX_PATH_MAX);
 	return 0;
 }
 

@@ -1,53 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * machine_parts: what a machine is made of, shared by machine.c (settings, states,
- * end), machine_start.c (building and taking apart), machine_run.c (what can be asked
- * of one that runs) and machine_metrics.c. Not for other files.
+ * A machine as its files see it: machine.c has its settings, device.c those of its
+ * devices, start.c makes it of them, run.c serves what can be asked of one that runs,
+ * metrics.c shows what was counted, and end.c takes it apart. Calls go down that list,
+ * or to devices.c, but for device.c, which start.c calls.
  */
 #ifndef HUSK_MACHINE_INTERNAL_H
 #define HUSK_MACHINE_INTERNAL_H
 
-#include "virtio/blk/disk.h"
-#include "virtio/net/tap.h"
 #include "vmm/base/log.h"
 #include "vmm/core/kvm.h"
 #include "vmm/cpu/vcpu.h"
-#include "vmm/machine/devices.h"
+#include "vmm/machine/device_list.h"
+#include "vmm/machine/kinds.h"
 #include "vmm/machine/machine.h"
 
-struct drive {
-	struct drive_cfg cfg;
-	/* Opened with the setting; the device has it from the start on. */
-	struct disk *disk;
-	struct vdev *dev; /* borrowed, while the machine is built */
-	uint64_t change_until_us; /* of a change that waits for the disk, else 0 */
-};
-
-struct nic {
-	struct net_cfg cfg;
-	struct tap *tap; /* as a drive's disk */
-	struct vdev *dev;
+/* A device: its settings and, while the machine is built, what the guest sees. */
+struct device {
+	const struct device_kind *kind;
+	/* Opened with the settings; the device has it from the start on. */
+	void *backend;
+	struct vdev
+		*dev; /* borrowed from the device list, while the machine is built */
+	uint64_t change_until_us; /* end of the time for a change that has begun, else 0
+				   */
+	_Alignas(max_align_t) char cfg[KIND_CFG_MAX]; /* the kind's struct */
 };
 
 struct machine {
 	struct machine_env env;
 	enum machine_state state;
-	uint64_t pause_until_us; /* of a pause that has begun, else 0 */
+	uint64_t
+		pause_until_us; /* end of the time for a pause that has begun, else 0 */
 
 	struct machine_cfg cfg;
 	struct cpu_template cpu_config; /* all zero: none */
 	struct boot_cfg boot;
 	int kernel_fd, initrd_fd;
-	unsigned n_drives;
-	struct drive drive[VIRTIO_DEVICES_MAX];
-	unsigned n_nics;
-	struct nic nic[VIRTIO_DEVICES_MAX];
+	/* Of all kinds, in the order of their settings. */
+	unsigned n_set;
+	struct device set[DEVICE_KINDS_MAX * VIRTIO_DEVICES_MAX];
 	struct serial_cfg serial;
 	bool has_serial; /* the settings name one */
-	struct vsock_cfg vsock; /* uds_path NULL: none */
-	/* Made with the setting; the device list has it from the start on. */
-	struct vdev *vsock_dev;
-	bool vsock_is_listed; /* vsock_dev is borrowed from the device list */
 
 	struct metrics *metrics; /* or NULL */
 	struct loop_source metrics_timer; /* timerfd; -1 without metrics */
@@ -59,8 +53,9 @@ struct machine {
 	unsigned n_vcpus;
 	struct vcpu *vcpu[VCPUS_MAX];
 
-	/* How the guest ended. Written by vCPU threads, atomically; the rest by the
-	 * first of them, for the loop that it then wakes. */
+	/* How the guest ended. vCPU threads write the first two atomically. The first
+	 * thread that sets has_ended also writes the rest, and then wakes the loop
+	 * through `end`. */
 	bool has_ended;
 	int exit_status;
 	enum log_level end_level;
@@ -68,27 +63,24 @@ struct machine {
 	struct loop_source end; /* eventfd */
 };
 
-/* The drive of that id, or NULL. */
-struct drive *machine_find_drive(struct machine *m, const char *id);
-
-/* Opens path as the backing of a drive with these settings. */
-MUST_CHECK int drive_open_disk(const struct drive_cfg *cfg, const char *path,
-	struct loop *loop, struct disk **out, struct err *e);
-
-/* The guest has ended. Any thread. An error status beats success when several vCPUs
- * end; the first is logged, since a guest that waits for its reset asks again. */
+/* Ends the machine. Any thread. When several vCPUs end, an error status wins over
+ * success, and the first reason is the one that is logged: a guest that waits for its
+ * reset asks for it again. */
 void machine_end(struct machine *m, int status, const char *why);
 
-/* The vCPUs were let go, and the devices look at their queues: in words that clients of
- * Firecracker wait for. */
-void machine_log_kick(void);
+/* Resumes the vCPUs: for the first time, or after a pause. */
+void machine_release_vcpus(struct machine *m);
 
-/* Makes devices of the interfaces, in the order of their settings. */
-MUST_CHECK int machine_start_nets(struct machine *m, struct err *e);
-/* Forgets the settings of all interfaces, and closes taps that no device has. */
-void machine_close_nets(struct machine *m);
+/* Creates a device from each setting, kind by kind; within a kind, those for which
+ * is_first is true come first. */
+MUST_CHECK int machine_start_devices(struct machine *m, struct err *e);
+/* Adds to the command line what the devices need there. */
+MUST_CHECK int machine_add_device_args(
+	const struct machine *m, struct cmdline *c, struct err *e);
+/* Frees the settings of all devices, and closes backends that no device owns. */
+void machine_forget_devices(struct machine *m);
 
-/* Stops the vCPUs and destroys what machine_start built, or began to build. */
+/* Stops the vCPUs and destroys all that machine_start has built so far. */
 void machine_unbuild(struct machine *m);
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * machine_metrics: what the machine's parts counted, and when that becomes a line. The
+ * metrics: what the machine's parts counted, and when that becomes a line. The
  * view also runs in the handler of a fatal signal, and so only follows pointers.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/timerfd.h>
 
-#include "virtio/blk/blk.h"
-#include "virtio/net/net.h"
-#include "virtio/vsock/vsock.h"
 #include "vmm/machine/internal.h"
 
 enum { METRICS_EVERY_S = 60 };
@@ -18,13 +16,7 @@ struct machine_view {
 	struct metrics_view v;
 	struct vcpu_counts *vcpus[VCPUS_MAX];
 	struct metrics_device devices[VIRTIO_DEVICES_MAX];
-};
-
-static const struct counter_group *const groups[] = {
-	&blk_counters,
-	&net_counters,
-	&vsock_counters,
-	NULL,
+	const struct counter_group *groups[DEVICE_KINDS_MAX + 1];
 };
 
 static void view_devices(struct machine *m, struct machine_view *out)
@@ -43,7 +35,9 @@ static void view_devices(struct machine *m, struct machine_view *out)
 	}
 	out->v.n_devices = d->n_virtio;
 	out->v.devices = out->devices;
-	out->v.groups = groups;
+	for (unsigned k = 0; device_kinds[k]; k++)
+		out->groups[k] = device_kinds[k]->ops->counters;
+	out->v.groups = out->groups;
 	out->v.i8042 = &d->i8042.counts;
 	out->v.serial = d->serial ? serial_counts(d->serial) : NULL;
 	out->v.interrupts = irqs.triggers;
@@ -60,6 +54,7 @@ static void view(struct machine *m, struct machine_view *out)
 		.vcpus = out->vcpus,
 		.n_vcpus = m->n_vcpus,
 	};
+	memset(out->groups, 0, sizeof(out->groups));
 	for (unsigned i = 0; i < m->n_vcpus; i++)
 		out->vcpus[i] = vcpu_counts(m->vcpu[i]);
 	view_devices(m, out);

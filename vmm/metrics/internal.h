@@ -32,7 +32,6 @@ struct metrics_values {
 		uint64_t missed_metrics_count, metrics_fails;
 		uint64_t missed_log_count, rate_limited_log_count;
 	} logger;
-	struct latency none; /* what devices that husk does not have counted */
 	unsigned n_devices;
 	/* As many as there are devices. */
 	struct metrics_device_values {

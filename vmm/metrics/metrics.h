@@ -65,6 +65,11 @@ struct api_counts {
 	} latencies_us;
 };
 
+/* The counter of the API's requests whose name is what and suffix, in that group, such
+ * as drive_count in put_api_requests; or NULL. */
+uint64_t *metrics_api_counter(
+	struct api_counts *c, const char *group, const char *what, const char *suffix);
+
 struct metrics_device {
 	const struct counter_group *group;
 	const char *id;

@@ -4,6 +4,8 @@
  * in which a line shows them; those of devices come after, from the tables of their
  * rooms. What is OWN is husk's, and not in lines unless asked for.
  */
+#include <string.h>
+
 #include "vmm/metrics/internal.h"
 
 /* clang-format off */
@@ -27,25 +29,11 @@
 #define OWN_EXIT(name, x) OWN(vcpu, name, vcpu.exits[x], COUNTER_SUM)
 #define SERVED(name, x) { "vcpu", { #name "_agg", AT(vcpu.served[x]), COUNTER_LATENCY }, false }
 #define UART(name) COUNTER(uart, name)
-/* What husk does not have: readers expect the groups all the same. */
-#define NONE(group, name) { #group, { #name, AT(none.sum_us), COUNTER_SUM }, false }
-#define BALLOON(name) NONE(balloon, name)
-#define ENTROPY(name) NONE(entropy, name)
-#define PMEM(name) NONE(pmem, name)
-#define MMDS(name) NONE(mmds, name)
-#define MEMORY(name) NONE(memory_hotplug, name)
-#define MEMORY_AGG(name) { "memory_hotplug", { #name, AT(none), COUNTER_LATENCY }, false }
 
 _Static_assert(sizeof(struct metrics_values) <= UINT16_MAX, "struct counter.offset");
 
 static const struct metric table[] = {
 	SERVER(process_startup_time_us), SERVER(process_startup_time_cpu_us),
-
-	BALLOON(activate_fails), BALLOON(inflate_count), BALLOON(stats_updates_count),
-	BALLOON(stats_update_fails), BALLOON(deflate_count), BALLOON(event_fails),
-	BALLOON(free_page_report_count), BALLOON(free_page_report_freed),
-	BALLOON(free_page_report_fails), BALLOON(free_page_hint_count),
-	BALLOON(free_page_hint_freed), BALLOON(free_page_hint_fails),
 
 	ROW(deprecated_api, api.deprecated_api, deprecated_http_api_calls, COUNTER_SUM),
 
@@ -62,11 +50,6 @@ static const struct metric table[] = {
 
 	COUNTER(logger, missed_metrics_count), COUNTER(logger, metrics_fails),
 	COUNTER(logger, missed_log_count), COUNTER(logger, rate_limited_log_count),
-
-	MMDS(rx_accepted), MMDS(rx_accepted_err), MMDS(rx_accepted_unusual), MMDS(rx_bad_eth),
-	MMDS(rx_invalid_token), MMDS(rx_no_token), MMDS(rx_count), MMDS(tx_bytes),
-	MMDS(tx_count), MMDS(tx_errors), MMDS(tx_frames), MMDS(connections_created),
-	MMDS(connections_destroyed),
 
 	PATCH(drive), PATCH(network), PATCH(machine_cfg), PATCH(mmds), PATCH(hotplug_memory),
 	PATCH(pmem),
@@ -94,22 +77,7 @@ static const struct metric table[] = {
 	SIGNAL(sigbus), SIGNAL(sigsegv), SIGNAL(sigxfsz), SIGNAL(sigxcpu),
 	ROW(signals, process.signals, sigpipe, COUNTER_SUM), SIGNAL(sighup), SIGNAL(sigill),
 
-	ENTROPY(activate_fails), ENTROPY(entropy_event_fails), ENTROPY(entropy_event_count),
-	ENTROPY(entropy_bytes), ENTROPY(host_rng_fails),
-	ENTROPY(entropy_rate_limiter_throttled), ENTROPY(rate_limiter_event_count),
-
-	PMEM(activate_fails), PMEM(cfg_fails), PMEM(event_fails), PMEM(queue_event_count),
-	PMEM(rate_limiter_throttled_events), PMEM(rate_limiter_event_count),
-
 	COUNTER(interrupts, triggers), COUNTER(interrupts, config_updates),
-
-	MEMORY(activate_fails), MEMORY(queue_event_fails), MEMORY(queue_event_count),
-	MEMORY_AGG(plug_agg), MEMORY(plug_count), MEMORY(plug_bytes),
-	MEMORY(plug_fails), MEMORY_AGG(unplug_agg), MEMORY(unplug_count),
-	MEMORY(unplug_bytes), MEMORY(unplug_fails), MEMORY(unplug_discard_fails),
-	MEMORY_AGG(unplug_all_agg), MEMORY(unplug_all_count),
-	MEMORY(unplug_all_fails), MEMORY_AGG(state_agg), MEMORY(state_count),
-	MEMORY(state_fails),
 
 	PHASE(main, PHASE_MAIN), PHASE(arguments_read, PHASE_ARGUMENTS_READ),
 	PHASE(api_ready, PHASE_API_READY), PHASE(configured, PHASE_CONFIGURED),
@@ -125,4 +93,21 @@ const struct metric *metrics_table(size_t *n)
 {
 	*n = ARRAY_LEN(table);
 	return table;
+}
+
+uint64_t *metrics_api_counter(
+	struct api_counts *c, const char *group, const char *what, const char *suffix)
+{
+	size_t n = strlen(what);
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		const struct metric *m = &table[i];
+
+		if (strcmp(m->group, group) == 0 &&
+			strncmp(m->counter.name, what, n) == 0 &&
+			strcmp(m->counter.name + n, suffix) == 0)
+			return (uint64_t *)(void *)((char *)c + m->counter.offset -
+				offsetof(struct metrics_values, api));
+	}
+	return NULL;
 }

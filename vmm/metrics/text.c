@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/base/absent.h"
 #include "vmm/base/log.h"
 #include "vmm/metrics/internal.h"
 
@@ -236,6 +237,7 @@ static void put_devices(struct text *t, const struct counter_group *g,
 static void put_groups(struct text *t, const struct metrics_values *now,
 	const struct metrics_values *last, const struct counter_group *const *groups)
 {
+	const struct source none = { .is_sum = true };
 	struct source all = { .n = 0 };
 	size_t n_rows, n;
 	const struct metric *rows = metrics_table(&n_rows);
@@ -248,6 +250,9 @@ static void put_groups(struct text *t, const struct metrics_values *now,
 	}
 	for (; groups && *groups; groups++)
 		put_devices(t, *groups, now, last);
+	for (size_t i = 0; i < n_absents; i++)
+		if (absents[i].counters)
+			put_device(t, absents[i].counters, NULL, &none);
 }
 
 size_t metrics_put_text(const struct metrics_values *now,

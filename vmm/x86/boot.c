@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/boot/cmdline.h"
 #include "vmm/boot/kernel_file.h"
+#include "vmm/codec/cmdline.h"
 #include "vmm/x86/acpi.h"
 #include "vmm/x86/mptable.h"
 #include "vmm/x86/pvh.h"

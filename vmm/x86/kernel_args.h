@@ -7,7 +7,7 @@
 #ifndef HUSK_X86_KERNEL_ARGS_H
 #define HUSK_X86_KERNEL_ARGS_H
 
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 struct kernel_args {
 	/* The kernel does not use a UART at COM1: it is given "8250.nr_uarts=0", no

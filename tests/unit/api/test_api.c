@@ -9,6 +9,7 @@
 
 #include "api/routes.h"
 #include "tests/unit/fakes/fake_api.h"
+#include "vmm/base/absent.h"
 
 TestSuite(api, .init = fake_api_init, .fini = fake_api_fini);
 
@@ -439,17 +440,16 @@ Test(api, says_of_each_refusal_what_it_was_about)
 
 Test(api, has_a_route_for_every_handler_and_no_two_alike)
 {
-	for (size_t i = 0; i < n_routes; i++) {
-		const struct route *r = &routes[i];
+	struct route r, other;
 
-		cr_expect(r->serve && r->area && r->states, "%s", r->resource);
-		cr_expect_eq(r->method != HTTP_METHOD_GET,
-			(r->fields != NULL) + (r->read != NULL), "%s", r->resource);
-		for (size_t j = 0; j < i; j++)
-			cr_expect(routes[j].method != r->method ||
-					strcmp(routes[j].resource, r->resource) != 0,
-				"%s twice", r->resource);
-		for (size_t j = 0; j < n_refusals; j++)
-			cr_expect_str_neq(refusals[j].resource, r->resource);
+	for (size_t i = 0; route_at(i, &r); i++) {
+		cr_expect(r.serve && r.area && r.states, "%s", r.resource);
+		cr_expect_eq(r.method != HTTP_METHOD_GET,
+			(r.fields != NULL) + (r.read != NULL), "%s", r.resource);
+		for (size_t j = 0; j < i && route_at(j, &other); j++)
+			cr_expect(other.method != r.method ||
+					strcmp(other.resource, r.resource) != 0,
+				"%s twice", r.resource);
+		cr_expect_null(absent_resource(r.resource), "%s", r.resource);
 	}
 }

@@ -73,7 +73,7 @@ Test(api_devices, refuses_interfaces_that_cannot_be)
 
 Test(api_devices, refuses_a_tap_or_mac_that_another_interface_has)
 {
-	fake_machine_add_nic(fake_api.machine, "first");
+	fake_machine_add_interface(fake_api.machine, "first");
 	REFUSED(NIC("second", "socket", ""), "interface 'second'",
 		"'first' has tap 'socket' already");
 	expect_done(NIC("first", "socket", ",\"guest_mac\":\"06:00:AC:1f:ff:02\""));
@@ -85,7 +85,7 @@ Test(api_devices, refuses_a_tap_or_mac_that_another_interface_has)
  */
 Test(api_devices, shows_an_interface_and_resets_what_a_put_omits)
 {
-	fake_machine_add_nic(fake_api.machine, "e");
+	fake_machine_add_interface(fake_api.machine, "e");
 	expect_shown("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":"
 		     "\"socket\",\"guest_mac\":null,\"mtu\":null,\"rx_rate_limiter\":"
 		     "null,\"tx_rate_limiter\":null}]");
@@ -128,7 +128,7 @@ Test(api_devices, opens_a_tap_at_once_and_replaces_its_interface)
 
 Test(api_devices, merges_the_limits_of_an_interface)
 {
-	fake_machine_add_nic(fake_api.machine, "e");
+	fake_machine_add_interface(fake_api.machine, "e");
 	fake_api_enter(MACHINE_RUNNING);
 	expect_done(CHANGE(""));
 	expect_done(CHANGE(",\"rx_rate_limiter\":null,\"tx_rate_limiter\":{}"));
@@ -165,7 +165,7 @@ Test(api_devices, refuses_changes_of_interfaces_that_cannot_be)
 		{ "PATCH /network-interfaces/e {}", "'iface_id'", "missing" },
 	};
 
-	fake_machine_add_nic(fake_api.machine, "e");
+	fake_machine_add_interface(fake_api.machine, "e");
 	fake_api_enter(MACHINE_RUNNING);
 	EXPECT_ALL_REFUSED(rows);
 }
@@ -375,7 +375,7 @@ Test(api_devices, prints_a_config_file_that_makes_the_same_devices)
 	expect_done("PUT /boot-source {\"kernel_image_path\":\"$K\"}");
 	expect_done(DRIVE("{\"ops\":{\"size\":3,\"one_time_burst\":8,"
 			  "\"refill_time\":4}}"));
-	fake_machine_add_nic(fake_api.machine, "e");
+	fake_machine_add_interface(fake_api.machine, "e");
 	expect_done(NIC("e", "socket",
 		",\"guest_mac\":\"06:00:ac:1f:ff:02\",\"tx_rate_limiter\":{"
 		"\"bandwidth\":{\"size\":1,\"refill_time\":1}}"));

@@ -77,7 +77,7 @@ static void walk_matrix(enum machine_state state)
 static void set_devices(void)
 {
 	expect_done("PUT /drives/a " DRIVE_A);
-	fake_machine_add_nic(fake_api.machine, "e");
+	fake_machine_add_interface(fake_api.machine, "e");
 }
 
 Test(api_state, serves_settings_before_the_start_only)

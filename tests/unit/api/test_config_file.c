@@ -5,7 +5,6 @@
  * name, and what a refused body leaves as it was.
  */
 #include "api/config_file.h"
-#include "vmm/base/phases.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -17,33 +16,20 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_machine.h"
 #include "vmm/base/log.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct api_counts counts;
 static struct api api;
 static struct fake_file kernel, disk, other;
 static struct err e;
 
-static void on_ended(void *self)
-{
-	(void)self;
-}
-
 static void set_up(void)
 {
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .ended = on_ended
-	};
 	static char sectors[1024];
 
-	log_set_level(LOG_OFF);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 	api = (struct api){ .machine = machine, .counts = &counts, .id = "test" };
 	kernel = fake_file("no kernel at all", 16);
 	disk = fake_file(sectors, sizeof(sectors));
@@ -52,8 +38,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 	fake_file_close(&kernel);
 	fake_file_close(&disk);
 	fake_file_close(&other);
@@ -251,7 +236,7 @@ Test(config_file, takes_vsock_and_limits_and_names_what_it_refuses)
 	struct fake_fifo fifo = fake_fifo();
 	char doc[512], path[48];
 
-	(void)snprintf(path, sizeof(path), "%.30s/s", fifo.dir);
+	(void)snprintf(path, sizeof(path), "%.30s/s", fifo.dir.path);
 	(void)snprintf(doc, sizeof(doc),
 		"{$B,\"drives\":[{\"drive_id\":\"a\",\"path_on_host\":\"$D\","
 		"\"is_root_device\":false,\"rate_limiter\":{\"ops\":{\"size\":1,"

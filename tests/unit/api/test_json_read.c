@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "api/bodies.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
 #include "vmm/machine/config.h"
 
 struct toy {
@@ -325,7 +327,7 @@ Test(bodies, read_a_boot_source)
 	cr_assert_null(c.initrd_path);
 	cr_assert_str_eq(c.boot_args, "", "empty is not absent");
 	cr_assert(c.share_kernel);
-	boot_cfg_fini(&c);
+	fields_fini(&boot_cfg_fields, &c);
 	expect_body_refused(&boot_cfg_fields, "{}", "'kernel_image_path' is missing");
 	expect_body_refused(
 		&boot_cfg_fields, "{\"kernel_image_path\":null}", "not a string");
@@ -340,34 +342,34 @@ Test(bodies, read_a_drive)
 			       "\"partuuid\":\"u\",\"cache_type\":\"Writeback\","
 			       "\"io_engine\":\"Sync\",\"rate_limiter\":null,"
 			       "\"socket\":null}",
-			     &drive_cfg_fields, &c),
+			     blk_kind.cfg.fields, &c),
 		0);
 	cr_assert_str_eq(c.path_on_host, "/d");
 	cr_assert_str_eq(c.partuuid, "u");
 	cr_assert(c.is_root_device && !c.is_read_only);
 	cr_assert_eq(c.cache_type, CACHE_WRITEBACK);
-	drive_cfg_fini(&c);
+	fields_fini(blk_kind.cfg.fields, &c);
 }
 
 Test(bodies, refuse_a_wrong_drive)
 {
 #define DRIVE "{\"drive_id\":\"r\",\"is_root_device\":true"
-	expect_body_refused(&drive_cfg_fields, "{\"drive_id\":\"r\"}",
+	expect_body_refused(blk_kind.cfg.fields, "{\"drive_id\":\"r\"}",
 		"'is_root_device' is missing");
-	expect_body_refused(&drive_cfg_fields, "{\"is_root_device\":false}",
+	expect_body_refused(blk_kind.cfg.fields, "{\"is_root_device\":false}",
 		"'drive_id' is missing");
 	expect_body_refused(
-		&drive_cfg_fields, DRIVE ",\"cache_type\":null}", "'cache_type'");
+		blk_kind.cfg.fields, DRIVE ",\"cache_type\":null}", "'cache_type'");
+	expect_body_refused(blk_kind.cfg.fields, DRIVE ",\"cache_type\":\"unsafe\"}",
+		"'cache_type'");
 	expect_body_refused(
-		&drive_cfg_fields, DRIVE ",\"cache_type\":\"unsafe\"}", "'cache_type'");
-	expect_body_refused(
-		&drive_cfg_fields, DRIVE ",\"io_engine\":\"async\"}", "'io_engine'");
-	expect_body_refused(&drive_cfg_fields, DRIVE ",\"rate_limiter\":{\"x\":1}}",
+		blk_kind.cfg.fields, DRIVE ",\"io_engine\":\"async\"}", "'io_engine'");
+	expect_body_refused(blk_kind.cfg.fields, DRIVE ",\"rate_limiter\":{\"x\":1}}",
 		"rate limiter: unknown member 'x'");
-	expect_body_refused(&drive_cfg_fields,
+	expect_body_refused(blk_kind.cfg.fields,
 		DRIVE ",\"rate_limiter\":{\"ops\":{\"size\":1}}}",
 		"token bucket: member 'refill_time' is missing");
-	expect_body_refused(&drive_cfg_fields, DRIVE ",\"socket\":\"/s\"}",
+	expect_body_refused(blk_kind.cfg.fields, DRIVE ",\"socket\":\"/s\"}",
 		"'socket' is for vhost-user");
 #undef DRIVE
 }
@@ -381,7 +383,7 @@ Test(bodies, read_the_limits_of_a_drive)
 			       "\"bandwidth\":{\"size\":18446744073709549568,"
 			       "\"refill_time\":2,\"new\":{}},\"ops\":{\"size\":3,"
 			       "\"one_time_burst\":4,\"refill_time\":5}}}",
-			     &drive_cfg_fields, &c),
+			     blk_kind.cfg.fields, &c),
 		0, "%s", e.text);
 	cr_assert_eq(c.io_engine, IO_ASYNC);
 	cr_assert_eq(c.rate_limiter.bandwidth.size, UINT64_MAX - 2047);
@@ -390,7 +392,7 @@ Test(bodies, read_the_limits_of_a_drive)
 	cr_assert_eq(c.rate_limiter.ops.size, 3);
 	cr_assert_eq(c.rate_limiter.ops.one_time_burst, 4);
 	cr_assert_eq(c.rate_limiter.ops.refill_time, 5);
-	drive_cfg_fini(&c);
+	fields_fini(blk_kind.cfg.fields, &c);
 }
 
 Test(bodies, tell_which_limits_a_change_gives)
@@ -400,11 +402,11 @@ Test(bodies, tell_which_limits_a_change_gives)
 	cr_assert_eq(read_text("{\"iface_id\":\"e\",\"rx_rate_limiter\":{\"ops\":{"
 			       "\"size\":0,\"refill_time\":0},\"bandwidth\":null},"
 			       "\"tx_rate_limiter\":null}",
-			     &net_patch_fields, &p),
+			     net_kind.patch.fields, &p),
 		0, "%s", e.text);
 	cr_assert(p.rx.has_ops && !p.rx.has_bandwidth);
 	cr_assert(!p.tx.has_ops && !p.tx.has_bandwidth);
-	net_patch_fini(&p);
+	fields_fini(net_kind.patch.fields, &p);
 }
 
 Test(bodies, read_a_serial_port)
@@ -414,7 +416,7 @@ Test(bodies, read_a_serial_port)
 	cr_assert_eq(
 		read_text("{\"serial_out_path\":\"/s\"}", &serial_cfg_fields, &c), 0);
 	cr_assert_str_eq(c.serial_out_path, "/s");
-	serial_cfg_fini(&c);
+	fields_fini(&serial_cfg_fields, &c);
 	cr_assert_eq(
 		read_text("{\"serial_out_path\":null}", &serial_cfg_fields, &c), 0);
 	cr_assert_null(c.serial_out_path);

@@ -91,7 +91,7 @@ static void set_up(void)
 	held_fd = eventfd(0, EFD_CLOEXEC);
 	expect_done("PUT /drives/a {\"drive_id\":\"a\",\"path_on_host\":\"$D\","
 		    "\"is_root_device\":false}");
-	machine->drive[0].disk->engine = &engine;
+	((struct disk *)machine->set[0].backend)->engine = &engine;
 	fake_api_enter(MACHINE_RUNNING);
 	fake_machine_drive(machine, 0);
 	is_dead = true;
@@ -161,24 +161,19 @@ Test(machine_wait, runs_on_when_its_disk_does_not_answer_in_30_s)
 
 static int patch(const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = strdup(path) };
-	int r = machine_patch_drive(machine, &p, &e);
-
-	drive_patch_fini(&p);
-	return r;
+	return fake_machine_patch_drive(machine, "a", path, NULL, &e);
 }
 
 Test(machine_wait, changes_a_drive_when_its_disk_has_answered)
 {
-	const struct blk_stats *stats = blk_stats(machine->drive[0].dev);
+	const struct blk_stats *stats = blk_stats(machine->set[0].dev);
 
 	for (unsigned i = 0; i < 5; i++)
 		cr_assert_eq(patch(fake_api.other.path), -EINPROGRESS);
-	cr_assert_str_eq(machine_drive(machine, 0)->path_on_host, fake_api.disk.path);
+	cr_assert_str_eq(fake_machine_drive_path(machine), fake_api.disk.path);
 	is_dead = false;
 	cr_assert_eq(patch(fake_api.other.path), 0, "%s", e.text);
-	cr_assert_str_eq(machine_drive(machine, 0)->path_on_host, fake_api.other.path);
+	cr_assert_str_eq(fake_machine_drive_path(machine), fake_api.other.path);
 	cr_assert_eq(stats->update_count, 1);
 	cr_assert_eq(stats->update_fails, 0);
 }
@@ -186,11 +181,11 @@ Test(machine_wait, changes_a_drive_when_its_disk_has_answered)
 Test(machine_wait, keeps_a_drive_whose_disk_does_not_answer_in_30_s)
 {
 	cr_assert_eq(patch(fake_api.other.path), -EINPROGRESS);
-	machine->drive[0].change_until_us = 1;
+	machine->set[0].change_until_us = 1;
 	cr_assert_eq(patch(fake_api.other.path), -ETIMEDOUT);
 	cr_assert_str_eq(e.text, "drive 'a': its disk does not answer");
-	cr_assert_str_eq(machine_drive(machine, 0)->path_on_host, fake_api.disk.path);
-	cr_assert_eq(blk_stats(machine->drive[0].dev)->update_fails, 1);
+	cr_assert_str_eq(fake_machine_drive_path(machine), fake_api.disk.path);
+	cr_assert_eq(blk_stats(machine->set[0].dev)->update_fails, 1);
 	is_dead = false;
 }
 

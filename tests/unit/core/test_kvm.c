@@ -8,9 +8,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
+
+#include "tests/unit/fakes/fake_ioctl.h"
 
 enum { SCRATCH = 0xfffbc000, CALLS_MAX = 16 };
 
@@ -23,15 +23,9 @@ static struct kvm_pit_config pit;
 static struct kvm kvm;
 static struct err e;
 
-int ioctl(int fd, unsigned long request, ...)
+static int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
 	(void)fd;
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	cr_assert_lt(n_calls, CALLS_MAX);
 	call[n_calls++] = request;
 	if (request == refused) {
@@ -47,6 +41,8 @@ int ioctl(int fd, unsigned long request, ...)
 		pit = *(struct kvm_pit_config *)arg;
 	return 0;
 }
+
+FAKE_IOCTL(kvm_ioctl)
 
 static void set_up(void)
 {

@@ -6,12 +6,11 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 
+#include "tests/unit/fakes/await.h"
+#include "tests/unit/fakes/fake_ioctl.h"
 #include "vmm/cpu/vcpu.h"
 
 enum { RUN_BYTES = 4096, REGISTER = 0xd0000000, ACCESSES = 4, WAIT_MS = 10000 };
@@ -63,15 +62,8 @@ static int run_guest(struct kvm_run *run)
 	return 0;
 }
 
-/* Replaces the C library's function. */
-int ioctl(int fd, unsigned long request, ...)
+static int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	switch (request) {
 	case KVM_CREATE_VCPU:
 		return dup(fake.fd);
@@ -85,36 +77,13 @@ int ioctl(int fd, unsigned long request, ...)
 	}
 }
 
+FAKE_IOCTL(kvm_ioctl)
+
 /* --- the device at REGISTER --- */
 
 static uint8_t value;
 static unsigned n_accesses, hold_at, n_held, n_let_go, n_ended; /* all atomic */
 static enum vcpu_end how_ended;
-
-static unsigned load(const unsigned *n)
-{
-	return __atomic_load_n(n, __ATOMIC_ACQUIRE);
-}
-
-static void add(unsigned *n)
-{
-	__atomic_fetch_add(n, 1, __ATOMIC_ACQ_REL);
-}
-
-static void nap(void)
-{
-	const struct timespec ms = { .tv_nsec = 1000000 };
-
-	(void)nanosleep(&ms, NULL);
-}
-
-static void await(const unsigned *n, unsigned least)
-{
-	for (int ms = 0; load(n) < least; ms++) {
-		cr_assert_lt(ms, WAIT_MS);
-		nap();
-	}
-}
 
 /* Access number hold_at, counted from 1, does not return until the test allows it. */
 static void count_access(void)

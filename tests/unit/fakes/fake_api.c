@@ -1,42 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/fakes/fake_api.h"
-#include "vmm/base/phases.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/unit/fakes/fake_machine.h"
 #include "vmm/base/log.h"
 
 struct fake_api fake_api;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
-
-static void on_ended(void *self)
-{
-	(void)self;
-}
-
 void fake_api_init(void)
 {
 	static const char sectors[2048];
-	struct machine_env env = {
-		.lock = &lock,
-		.phases = &phases,
-		.api_counts = &fake_api.counts,
-		.ended = on_ended,
-	};
 	struct fake_api *f = &fake_api;
 	struct err e;
 
+	f->machine =
+		fake_machine_create(&(struct machine_env){ .api_counts = &f->counts });
 	cr_assert_eq(log_open("/dev/null", &e), 0);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &f->machine, &e), 0);
+	log_set_level(LOG_INFO);
 	f->api = (struct api){
 		.machine = f->machine, .counts = &f->counts, .id = "test-1"
 	};
@@ -45,20 +28,17 @@ void fake_api_init(void)
 	f->other = fake_file(sectors, 2048);
 	f->log = fake_file("", 0);
 	f->fifo = fake_fifo();
-	(void)snprintf(f->sock, sizeof(f->sock), "%.30s/s", f->fifo.dir);
-	(void)snprintf(f->second, sizeof(f->second), "%.30s/t", f->fifo.dir);
+	(void)snprintf(f->sock, sizeof(f->sock), "%.30s/s", f->fifo.dir.path);
+	(void)snprintf(f->second, sizeof(f->second), "%.30s/t", f->fifo.dir.path);
 }
 
 void fake_api_fini(void)
 {
-	machine_destroy(fake_api.machine);
-	loop_destroy(loop);
+	fake_machine_destroy(fake_api.machine);
 	fake_file_close(&fake_api.kernel);
 	fake_file_close(&fake_api.disk);
 	fake_file_close(&fake_api.other);
 	fake_file_close(&fake_api.log);
-	(void)unlink(fake_api.sock);
-	(void)unlink(fake_api.second);
 	fake_fifo_remove(&fake_api.fifo);
 }
 
@@ -146,7 +126,7 @@ unsigned ask(const char *request)
 	}
 	do
 		api_handle(&fake_api.api, &req, &reply);
-	while (reply.later && loop_poll(loop, 1) == 0);
+	while (reply.later && loop_poll(fake_machine.loop, 1) == 0);
 	judge(request, &reply);
 	fake_api.status = reply.status;
 	fake_api.deprecated = reply.deprecated;

@@ -3,8 +3,11 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -32,22 +35,58 @@ size_t fake_file_text(const struct fake_file *f, char *buf, size_t room)
 	return (size_t)n;
 }
 
+/* What mkdtemp and mkstemp want: a path that ends with six times X. */
+static void make_template(char path[static FAKE_PATH_MAX])
+{
+	int n = snprintf(path, FAKE_PATH_MAX, "/tmp/husk-test-......");
+
+	memset(path + n - 6, 'X', 6);
+}
+
+struct fake_dir fake_dir(void)
+{
+	struct fake_dir d;
+
+	make_template(d.path);
+	cr_assert_not_null(mkdtemp(d.path));
+	return d;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+void fake_dir_remove(const struct fake_dir *d)
+{
+	cr_assert_eq(nftw(d->path, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT), 0);
+}
+
+int fake_disk_file(char path[static FAKE_PATH_MAX])
+{
+	int fd;
+
+	make_template(path);
+	fd = mkostemp(path, O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
 struct fake_fifo fake_fifo(void)
 {
-	struct fake_fifo f = { .dir = "/tmp/husk-test-XX"
-				      "XX"
-				      "XX" };
+	struct fake_fifo f = { .dir = fake_dir() };
 
-	cr_assert_not_null(mkdtemp(f.dir));
-	(void)snprintf(f.path, sizeof(f.path), "%s/fifo", f.dir);
+	(void)snprintf(f.path, sizeof(f.path), "%s/fifo", f.dir.path);
 	cr_assert_eq(mkfifo(f.path, 0600), 0);
 	return f;
 }
 
 void fake_fifo_remove(const struct fake_fifo *f)
 {
-	(void)unlink(f->path);
-	(void)rmdir(f->dir);
+	fake_dir_remove(&f->dir);
 }
 
 unsigned fake_open_fds(void)

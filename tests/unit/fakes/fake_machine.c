@@ -7,19 +7,94 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "virtio/blk/blk.h"
-#include "virtio/net/net.h"
+#include "tests/unit/fakes/fake_end.h"
+#include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_kernel.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
+#include "vmm/base/log.h"
 #include "vmm/machine/internal.h"
 
-static void on_end(void *self, const char *how)
+struct fake_machine fake_machine = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void on_ended(void *self)
 {
-	(void)self;
-	(void)how;
+	struct fake_machine *f = self;
+
+	f->n_ended++;
 }
 
-void fake_machine_add_nic(struct machine *m, const char *id)
+struct machine *fake_machine_create(const struct machine_env *own)
 {
-	struct nic *nic = &m->nic[m->n_nics++];
+	struct machine_env env = own ? *own : (struct machine_env){ 0 };
+	struct machine *m;
+	struct err e;
+
+	log_set_level(LOG_OFF);
+	cr_assert_eq(loop_create(&fake_machine.lock, &fake_machine.loop, &e), 0, "%s",
+		e.text);
+	env.loop = fake_machine.loop;
+	env.lock = &fake_machine.lock;
+	env.phases = &fake_machine.phases;
+	env.ended = on_ended;
+	env.self = &fake_machine;
+	cr_assert_eq(machine_create(&env, &m, &e), 0, "%s", e.text);
+	return m;
+}
+
+void fake_machine_destroy(struct machine *m)
+{
+	machine_destroy(m);
+	loop_destroy(TAKE(fake_machine.loop));
+}
+
+void fake_machine_set_kernel(struct machine *m, const void *code, size_t n)
+{
+	static struct fake_image img;
+	const struct fake_segment page = { MIB, 4096, 4096, 4096 };
+	struct boot_cfg boot = { 0 };
+	struct fake_file kernel;
+	struct err e;
+
+	(void)fake_elf(&img, &page, 1);
+	memcpy(img.bytes + page.off, code, n);
+	kernel = fake_file(img.bytes, img.len);
+	boot.kernel_image_path = strdup(kernel.path);
+	cr_assert_eq(machine_set_boot_source(m, &boot, &e), 0, "%s", e.text);
+	fake_file_close(&kernel);
+}
+
+void fake_machine_add_drive(
+	struct machine *m, const char *id, const char *path, bool read_only)
+{
+	struct drive_cfg cfg = { .drive_id = strdup(id),
+		.path_on_host = strdup(path),
+		.is_read_only = read_only };
+	struct err e;
+
+	cr_assert_eq(machine_put_device(m, &blk_kind, &cfg, &e), 0, "%s", e.text);
+}
+
+int fake_machine_patch_drive(struct machine *m, const char *id, const char *path,
+	const struct limiter_patch *limits, struct err *e)
+{
+	struct drive_patch p = { .drive_id = strdup(id),
+		.path_on_host = path ? strdup(path) : NULL,
+		.has_rate_limiter = limits };
+	int r;
+
+	if (limits)
+		p.rate_limiter = *limits;
+	r = machine_patch_device(m, &blk_kind, &p, e);
+	fields_fini(blk_kind.patch.fields, &p);
+	return r;
+}
+
+void fake_machine_add_interface(struct machine *m, const char *id)
+{
+	struct device *d = &m->set[m->n_set++];
+	struct net_cfg *cfg = (struct net_cfg *)(void *)d->cfg;
+	struct tap *tap;
 	int ends[2];
 	struct err e;
 
@@ -27,9 +102,18 @@ void fake_machine_add_nic(struct machine *m, const char *id)
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
 		0);
 	close_fd(ends[1]);
-	cr_assert_eq(tap_from_fd(ends[0], &nic->tap, &e), 0);
-	nic->cfg.iface_id = strdup(id);
-	nic->cfg.host_dev_name = strdup("socket");
+	cr_assert_eq(tap_from_fd(ends[0], &tap, &e), 0);
+	cfg->iface_id = strdup(id);
+	cfg->host_dev_name = strdup("socket");
+	d->kind = &net_kind;
+	d->backend = tap;
+}
+
+const char *fake_machine_drive_path(const struct machine *m)
+{
+	const struct drive_cfg *cfg = machine_device(m, &blk_kind, 0);
+
+	return cfg->path_on_host;
 }
 
 static void add_device(struct machine *m, struct vdev *dev)
@@ -42,38 +126,30 @@ static void add_device(struct machine *m, struct vdev *dev)
 		0);
 }
 
-static void build_nic(struct machine *m, struct nic *nic)
+static void build_device(struct machine *m, struct device *d)
 {
-	struct net_opts opts = { .rx = nic->cfg.rx, .tx = nic->cfg.tx };
 	struct err e;
 
-	cr_assert_eq(net_create(nic->cfg.iface_id, TAKE(nic->tap), &opts, m->env.loop,
-			     &nic->dev, &e),
-		0);
-	add_device(m, nic->dev);
+	cr_assert_eq(
+		d->kind->create(d->cfg, TAKE(d->backend), m->env.loop, &d->dev, &e), 0);
+	add_device(m, d->dev);
 }
 
 static void build_devices(struct machine *m)
 {
 	const struct guest_range range = { 0, 1 << 20 };
+	static struct fake_end end;
 	struct device_list *d = &m->devices;
 	struct err e;
 
 	cr_assert_eq(guest_mem_create(&range, 1, GUEST_PAGES_NONE, &m->mem, &e), 0);
 	cr_assert_eq(device_list_init(d, m->env.lock, &m->kvm, m->mem, m->env.loop,
-			     on_end, NULL, &e),
+			     fake_end, &end, &e),
 		0);
-	for (unsigned i = 0; i < m->n_drives; i++) {
-		struct drive *drive = &m->drive[i];
-
-		cr_assert_eq(
-			blk_create(drive->cfg.drive_id, TAKE(drive->disk), false,
-				m->env.loop, &drive->cfg.rate_limiter, &drive->dev, &e),
-			0);
-		add_device(m, drive->dev);
-	}
-	for (unsigned i = 0; i < m->n_nics; i++)
-		build_nic(m, &m->nic[i]);
+	for (unsigned k = 0; device_kinds[k]; k++)
+		for (unsigned i = 0; i < m->n_set; i++)
+			if (m->set[i].kind == device_kinds[k])
+				build_device(m, &m->set[i]);
 }
 
 void fake_machine_enter(struct machine *m, enum machine_state state)

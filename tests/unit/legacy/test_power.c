@@ -8,22 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-static struct power dev;
-static unsigned ends;
-static const char *last_how;
+#include "tests/unit/fakes/fake_end.h"
 
-static void on_end(void *self, const char *how)
-{
-	cr_assert_eq(self, &ends);
-	ends++;
-	last_how = how;
-}
+static struct power dev;
+static struct fake_end end;
 
 static void set_up(void)
 {
-	ends = 0;
-	last_how = "";
-	power_init(&dev, on_end, &ends);
+	power_init(&dev, fake_end, &end);
 }
 
 TestSuite(power, .init = set_up);
@@ -45,9 +37,9 @@ static uint32_t get(const struct bus_ops *ops, uint64_t at, size_t n)
 
 static void expect_end(const char *how)
 {
-	cr_assert_eq(ends, 1);
-	cr_assert_str_eq(last_how, how);
-	ends = 0;
+	cr_assert_eq(end.n, 1);
+	cr_assert_str_eq(end.how, how);
+	end.n = 0;
 }
 
 Test(power, resets_when_the_cpu_bit_of_0xcf9_rises)
@@ -56,15 +48,15 @@ Test(power, resets_when_the_cpu_bit_of_0xcf9_rises)
 
 	/* as Linux does it with reboot=p */
 	put(ops, 0, 0x02, 1);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	cr_assert_eq(get(ops, 0, 1), 0x02);
 	put(ops, 0, 0x0e, 1);
 	expect_end("reset through port 0xcf9");
 	put(ops, 0, 0x0e, 1);
-	cr_assert_eq(ends, 0, "it was up already");
+	cr_assert_eq(end.n, 0, "it was up already");
 	put(ops, 0, 0x00, 1);
 	put(ops, 0, 0xf1, 1);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	cr_assert_eq(get(ops, 0, 1), 0, "reserved bits do not stay");
 	put(ops, 0, 0x06, 1); /* the value that ACPI names */
 	expect_end("reset through port 0xcf9");
@@ -75,7 +67,7 @@ Test(power, resets_when_bit_0_of_port_0x92_is_set)
 	const struct bus_ops *ops = power_port_a_bus_ops();
 
 	put(ops, 0, 0xfe, 1);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	put(ops, 0, 0x01, 1);
 	expect_end("reset through port 0x92");
 }
@@ -85,7 +77,7 @@ Test(power, enabling_a20_by_port_0x92_resets_nothing)
 	const struct bus_ops *ops = power_port_a_bus_ops();
 
 	put(ops, 0, get(ops, 0, 1) | 2, 1);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	cr_assert_eq(get(ops, 0, 1) & 2, 2, "it is on");
 }
 
@@ -95,9 +87,9 @@ Test(power, powers_off_by_sleep_control_with_type_s5)
 
 	put(ops, POWER_SLEEP_STATUS, 0x80, 1); /* clears the wake status */
 	put(ops, POWER_SLEEP_CONTROL, POWER_SLEEP_TYPE_S5 << 2, 1);
-	cr_assert_eq(ends, 0, "not enabled");
+	cr_assert_eq(end.n, 0, "not enabled");
 	put(ops, POWER_SLEEP_CONTROL, 1 << 5 | 1 << 2, 1);
-	cr_assert_eq(ends, 0, "another state");
+	cr_assert_eq(end.n, 0, "another state");
 	put(ops, POWER_SLEEP_CONTROL, 1 << 5 | POWER_SLEEP_TYPE_S5 << 2, 1);
 	expect_end("powered off through ACPI");
 	cr_assert_eq(get(ops, POWER_SLEEP_STATUS, 1), 0);
@@ -109,7 +101,7 @@ Test(power, powers_off_by_pm1_control_with_type_s5)
 
 	put(ops, POWER_PM1_CONTROL, POWER_SLEEP_TYPE_S5 << 10, 2);
 	put(ops, POWER_PM1_CONTROL, 1 << 13 | 3 << 10, 2);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	put(ops, POWER_PM1_CONTROL, 1 << 13 | POWER_SLEEP_TYPE_S5 << 10, 2);
 	expect_end("powered off through ACPI");
 }
@@ -144,7 +136,7 @@ Test(power, ignores_accesses_of_another_width_or_offset)
 			/* type S5 and enable of either register, in every byte */
 			put(ops, at, 0x34343434, n);
 		}
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 	cr_assert_eq(get(ops, POWER_PM1_CONTROL, 4), UINT32_MAX);
 	cr_assert_eq(get(ops, POWER_PM1_CONTROL, 1), 0xff);
 	cr_assert_eq(get(ops, POWER_SLEEP_CONTROL, 2), 0xffff);

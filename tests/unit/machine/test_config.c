@@ -2,6 +2,8 @@
  *
  * config: what a field table cannot say about a setting.
  */
+#include "virtio/blk/kind.h"
+#include "virtio/vsock/kind.h"
 #include "vmm/machine/config.h"
 
 #include <criterion/criterion.h>
@@ -81,7 +83,7 @@ static int drive(const char *id, const char *path)
 	struct drive_cfg c = { .drive_id = (char *)(uintptr_t)id,
 		.path_on_host = (char *)(uintptr_t)path };
 
-	return config_check_drive(&c, &e);
+	return kind_check(&blk_kind, &c, &e);
 }
 
 #define TEN "0123456789"
@@ -154,12 +156,11 @@ Test(config, gives_settings_back_and_takes_empty_ones)
 	struct serial_cfg serial = { .serial_out_path = strdup("s") };
 
 	for (int i = 0; i < 2; i++) {
-		boot_cfg_fini(&boot);
-		drive_cfg_fini(&disk);
-		serial_cfg_fini(&serial);
+		fields_fini(&boot_cfg_fields, &boot);
+		fields_fini(blk_kind.cfg.fields, &disk);
+		fields_fini(&serial_cfg_fields, &serial);
 	}
 	cr_assert_null(boot.kernel_image_path);
-	cr_assert_not(boot.share_kernel);
 	cr_assert_null(disk.drive_id);
 	cr_assert_null(serial.serial_out_path);
 }
@@ -171,25 +172,22 @@ Test(config, knows_a_vsock_that_cannot_be)
 
 	memset(path, 'a', sizeof(path));
 	path[107] = '\0';
-	cr_assert_eq(config_check_vsock(&c, &e), 0);
+	cr_assert_eq(kind_check(&vsock_kind, &c, &e), 0);
 	path[107] = 'a';
 	path[108] = '\0';
-	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	cr_assert_eq(kind_check(&vsock_kind, &c, &e), -EINVAL);
 	cr_assert_not_null(strstr(e.text, "108 bytes"), "%s", e.text);
 	path[0] = '\0';
-	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
-	c.uds_path = NULL;
-	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
-	c.uds_path = path;
+	cr_assert_eq(kind_check(&vsock_kind, &c, &e), -EINVAL);
 	path[0] = 'a';
 	path[1] = '\0';
 	for (uint32_t cid = 0; cid < 5; cid++) {
 		c.guest_cid = cid;
-		cr_assert_eq(config_check_vsock(&c, &e), cid < 3 ? -EINVAL : 0);
+		cr_assert_eq(kind_check(&vsock_kind, &c, &e), cid < 3 ? -EINVAL : 0);
 	}
 	c.guest_cid = UINT32_MAX;
-	cr_assert_eq(config_check_vsock(&c, &e), -EINVAL);
+	cr_assert_eq(kind_check(&vsock_kind, &c, &e), -EINVAL);
 	cr_assert_not_null(strstr(e.text, "4294967295"), "%s", e.text);
 	c.guest_cid = UINT32_MAX - 1;
-	cr_assert_eq(config_check_vsock(&c, &e), 0);
+	cr_assert_eq(kind_check(&vsock_kind, &c, &e), 0);
 }

@@ -2,27 +2,17 @@
  *
  * A machine's CPU template, from the settings to the ioctls of its start: which
  * template counts, in what order a vCPU gets CPUID, MSRs and boot state, and what is
- * refused. KVM is played by the open and ioctl of this file; the vCPUs end when they
- * run.
+ * refused.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
-#include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/base/log.h"
-#include "vmm/base/phases.h"
-#include "vmm/machine/machine.h"
-#include "vmm/x86/cpuid.h"
+#include "tests/unit/fakes/fake_kvm.h"
+#include "tests/unit/fakes/fake_machine.h"
 
-enum { VCPUS = 2, RUN_BYTES = 3 * 4096, CALLS_MAX = 64, MSRS = 300 };
+enum { VCPUS = 2, CALLS_MAX = 64, MSRS = 300 };
 enum { MISC_ENABLE = 0x1a0, MTRR_DEF_TYPE = 0x2ff, ARCH_CAPABILITIES = 0x10a };
 
 /* --- KVM --- */
@@ -35,11 +25,9 @@ struct call {
 };
 
 static struct {
-	int dev_fd, vm_fd, vcpu_fd[VCPUS];
-	unsigned n_vcpus;
 	struct call call[CALLS_MAX];
 	unsigned n_calls;
-	struct cpuid host, cpuid[VCPUS];
+	struct cpuid cpuid[VCPUS];
 	/* each vCPU knows these MSRs */
 	uint32_t addr[MSRS];
 	uint64_t value[VCPUS][MSRS];
@@ -49,15 +37,6 @@ static struct {
 	uint32_t missing_cap, asked_cap[32];
 	unsigned n_asked;
 } kvm;
-
-static int new_fd(void)
-{
-	int fd = (int)syscall(SYS_memfd_create, "kvm", 0);
-
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(ftruncate(fd, RUN_BYTES), 0);
-	return fd;
-}
 
 static uint64_t *find_msr(unsigned vcpu, uint32_t addr)
 {
@@ -86,32 +65,6 @@ static int move_msrs(unsigned vcpu, struct kvm_msrs *m, bool write)
 	return (int)m->nmsrs;
 }
 
-static int vcpu_ioctl(unsigned vcpu, unsigned long request, void *arg)
-{
-	struct kvm_msrs *msrs = arg;
-	bool moves = request == KVM_GET_MSRS || request == KVM_SET_MSRS;
-
-	if (request == KVM_RUN) {
-		errno = EIO;
-		return -1;
-	}
-	cr_assert_lt(kvm.n_calls, CALLS_MAX);
-	kvm.call[kvm.n_calls++] =
-		(struct call){ vcpu, request, moves ? msrs->nmsrs : 0 };
-	if (moves)
-		return move_msrs(vcpu, msrs, request == KVM_SET_MSRS);
-	if (request == KVM_SET_CPUID2)
-		memcpy(&kvm.cpuid[vcpu], arg,
-			sizeof(struct kvm_cpuid2) +
-				((struct kvm_cpuid2 *)arg)->nent *
-					sizeof(struct kvm_cpuid_entry2));
-	if (request == KVM_GET_SREGS)
-		memset(arg, 0, sizeof(struct kvm_sregs));
-	if (request == KVM_GET_LAPIC)
-		memset(arg, 0, sizeof(struct kvm_lapic_state));
-	return 0;
-}
-
 static int check_extension(uint32_t cap)
 {
 	cr_assert_lt(kvm.n_asked, ARRAY_LEN(kvm.asked_cap));
@@ -119,56 +72,32 @@ static int check_extension(uint32_t cap)
 	return cap != kvm.missing_cap;
 }
 
-static int kvm_ioctl(unsigned long request, void *arg)
+static bool answer(int vcpu, unsigned long request, void *arg, int *r)
 {
-	switch (request) {
-	case KVM_GET_API_VERSION:
-		return KVM_API_VERSION;
-	case KVM_CHECK_EXTENSION:
-		return check_extension((uint32_t)(uintptr_t)arg);
-	case KVM_GET_VCPU_MMAP_SIZE:
-		return RUN_BYTES;
-	case KVM_CREATE_VM:
-		return kvm.vm_fd = new_fd();
-	case KVM_CREATE_VCPU:
-		return kvm.vcpu_fd[kvm.n_vcpus++] = new_fd();
-	case KVM_GET_SUPPORTED_CPUID:
-		*(struct cpuid *)arg = kvm.host;
-		return 0;
-	default:
-		return 0;
+	struct kvm_cpuid2 *cpuid = arg;
+	struct kvm_msrs *msrs = arg;
+	bool moves = request == KVM_GET_MSRS || request == KVM_SET_MSRS;
+
+	if (vcpu == FAKE_KVM_VM) {
+		if (request != KVM_CHECK_EXTENSION)
+			return false;
+		*r = check_extension((uint32_t)(uintptr_t)arg);
+		return true;
 	}
+	if (request == KVM_RUN)
+		return false;
+	cr_assert_lt(kvm.n_calls, CALLS_MAX);
+	kvm.call[kvm.n_calls++] =
+		(struct call){ (unsigned)vcpu, request, moves ? msrs->nmsrs : 0 };
+	if (moves)
+		*r = move_msrs((unsigned)vcpu, msrs, request == KVM_SET_MSRS);
+	if (request == KVM_SET_CPUID2)
+		memcpy(&kvm.cpuid[vcpu], cpuid,
+			sizeof(*cpuid) + cpuid->nent * sizeof(cpuid->entries[0]));
+	return moves;
 }
 
-/* In place of the C library's: everything that is not KVM's goes on to the kernel. */
-int ioctl(int fd, unsigned long request, ...)
-{
-	void *arg;
-	va_list ap;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	for (unsigned i = 0; i < kvm.n_vcpus; i++)
-		if (fd == kvm.vcpu_fd[i])
-			return vcpu_ioctl(i, request, arg);
-	if (_IOC_TYPE(request) == KVMIO)
-		return kvm_ioctl(request, arg);
-	return (int)syscall(SYS_ioctl, fd, request, arg);
-}
-
-int open(const char *path, int flags, ...)
-{
-	mode_t mode;
-	va_list ap;
-
-	va_start(ap, flags);
-	mode = va_arg(ap, mode_t);
-	va_end(ap);
-	if (strcmp(path, "/dev/kvm") == 0)
-		return kvm.dev_fd = new_fd();
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
+FAKE_KVM
 
 static void knows_msr(uint32_t addr, uint64_t first, uint64_t second)
 {
@@ -181,7 +110,7 @@ static void knows_msr(uint32_t addr, uint64_t first, uint64_t second)
 static void has(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx,
 	uint32_t ecx, uint32_t edx)
 {
-	kvm.host.entry[kvm.host.head.nent++] = (struct kvm_cpuid_entry2){
+	fake_kvm.host.entry[fake_kvm.host.head.nent++] = (struct kvm_cpuid_entry2){
 		.function = leaf,
 		.index = subleaf,
 		.flags = leaf == 7 || leaf == 0xd,
@@ -194,28 +123,8 @@ static void has(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx,
 
 /* --- the machine --- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
-static char kernel_path[64];
-static int kernel_fd;
 static struct err e;
-
-static void on_ended(void *self)
-{
-	(void)self;
-}
-
-static void make_kernel(void)
-{
-	static struct fake_image img;
-	const struct fake_segment s = { 0x100000, 64, 64, 4096 };
-
-	fake_elf(&img, &s, 1);
-	kernel_fd = fake_fd(img.bytes, img.len);
-	(void)snprintf(kernel_path, sizeof(kernel_path), "/proc/self/fd/%d", kernel_fd);
-}
 
 static void set_config(bool given, enum cpu_template_id id)
 {
@@ -229,14 +138,8 @@ static void set_config(bool given, enum cpu_template_id id)
 
 static void set_up(void)
 {
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .ended = on_ended
-	};
-	struct boot_cfg boot = { 0 };
-
-	log_set_level(LOG_OFF);
-	make_kernel();
 	kvm.missing_cap = UINT32_MAX;
+	fake_kvm.answer = answer;
 	has(0, 0, 0x10, 0x756e6547, 0x6c65746e, 0x49656e69); /* GenuineIntel */
 	has(1, 0, 0x50657, 0, ~0u, ~0u);
 	has(7, 0, 0, ~0u, ~0u, ~0u);
@@ -247,19 +150,14 @@ static void set_up(void)
 	knows_msr(MISC_ENABLE, 0x850089, 0x850089);
 	knows_msr(MTRR_DEF_TYPE, 0, 0);
 	knows_msr(ARCH_CAPABILITIES, 0xffffffffffffffff, 0x1);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
-	boot.kernel_image_path = strdup(kernel_path);
-	cr_assert_eq(machine_set_boot_source(machine, &boot, &e), 0, "%s", e.text);
+	machine = fake_machine_create(NULL);
+	fake_machine_set_kernel(machine, "", 0);
 	set_config(false, CPU_TEMPLATE_NONE);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
-	close_fd(kernel_fd);
+	fake_machine_destroy(machine);
 }
 
 TestSuite(cpu_start, .init = set_up, .fini = tear_down);
@@ -300,7 +198,6 @@ static void expect_no_start(const char *why)
 {
 	cr_assert_eq(machine_start(machine, &e), -EINVAL);
 	cr_assert_str_eq(e.text, why);
-	kvm.n_vcpus = 0; /* closed */
 }
 
 static unsigned count_calls(unsigned long request)
@@ -444,7 +341,6 @@ Test(cpu_start, says_when_kvm_gives_no_msrs_at_all)
 	cr_assert_eq(machine_start(machine, &e), -E2BIG);
 	cr_assert_str_eq(
 		e.text, "cpu_template T2CL: KVM_GET_MSRS: Argument list too long");
-	kvm.n_vcpus = 0;
 }
 
 Test(cpu_start, a_leaf_that_is_missing_is_found_before_a_vcpu_is_made)

@@ -2,30 +2,23 @@
  *
  * device_list: what guests find at the ports of a PC that they touch without asking.
  */
-#include "vmm/machine/devices.h"
+#include "vmm/machine/device_list.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "tests/unit/fakes/fake_end.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kvm kvm = { .dev_fd = -1, .vm_fd = -1 };
 static struct device_list list;
-static unsigned ends;
-static const char *last_how;
+static struct fake_end end;
 static struct err e;
-
-static void on_end(void *self, const char *how)
-{
-	cr_assert_eq(self, &ends);
-	ends++;
-	last_how = how;
-}
 
 static void set_up(void)
 {
-	ends = 0;
 	cr_assert_eq(
-		device_list_init(&list, &lock, &kvm, NULL, NULL, on_end, &ends, &e), 0,
+		device_list_init(&list, &lock, &kvm, NULL, NULL, fake_end, &end, &e), 0,
 		"%s", e.text);
 }
 
@@ -51,10 +44,10 @@ static void put(uint16_t port, uint32_t v, size_t n)
 
 static void expect_end(uint16_t port, uint32_t v, size_t n, const char *how)
 {
-	ends = 0;
+	end.n = 0;
 	put(port, v, n);
-	cr_assert_eq(ends, 1, "port %#x", port);
-	cr_assert_str_eq(last_how, how);
+	cr_assert_eq(end.n, 1, "port %#x", port);
+	cr_assert_str_eq(end.how, how);
 }
 
 Test(device_list, every_way_to_reset_or_power_off_ends_the_machine)
@@ -106,5 +99,5 @@ Test(device_list, there_is_no_pci)
 	cr_assert_eq(get(0xcfc, 4), UINT32_MAX);
 	cr_assert_eq(get(0xcf8, 2), 0xffff, "which reaches over port 0xcf9");
 	put(0xcf8, 0xffff, 2);
-	cr_assert_eq(ends, 0);
+	cr_assert_eq(end.n, 0);
 }

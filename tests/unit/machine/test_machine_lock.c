@@ -17,15 +17,12 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/fake_machine.h"
-#include "vmm/base/log.h"
+#include "virtio/net/kind.h"
 #include "vmm/machine/internal.h"
 
 /* Calls that a test may look at. */
 enum { EPOLL = 1, CLOSE = 2, EVENTFD = 4, CLOCK = 8, KEYBOARD = 16 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct fake_file disk, other;
 static struct err e;
@@ -36,11 +33,11 @@ static void note(unsigned call)
 {
 	if (!(watched & call))
 		return;
-	if (pthread_mutex_trylock(&lock) == EBUSY) {
+	if (pthread_mutex_trylock(&fake_machine.lock) == EBUSY) {
 		n_locked++;
 		return;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&fake_machine.lock);
 	n_unlocked++;
 }
 
@@ -72,34 +69,15 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 
 /* --- the machine --- */
 
-static void on_ended(void *self)
-{
-	(void)self;
-}
-
-static void put_drive(void)
-{
-	struct drive_cfg cfg = { .drive_id = strdup("a"),
-		.path_on_host = strdup(disk.path) };
-
-	cr_assert_eq(machine_put_drive(machine, &cfg, &e), 0, "%s", e.text);
-}
-
 static void set_up(void)
 {
 	static const char sectors[4096];
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .ended = on_ended
-	};
 
-	log_set_level(LOG_OFF);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 	disk = fake_file(sectors, 1024);
 	other = fake_file(sectors, 4096);
-	put_drive();
-	fake_machine_add_nic(machine, "eth0");
+	fake_machine_add_drive(machine, "a", disk.path, false);
+	fake_machine_add_interface(machine, "eth0");
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	fake_machine_drive(machine, 0);
 	fake_machine_drive(machine, 1);
@@ -108,8 +86,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	watched = 0;
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 	fake_file_close(&disk);
 	fake_file_close(&other);
 }
@@ -127,8 +104,8 @@ static void expect_all_locked(void)
 	watched = 0;
 	cr_expect_gt(n_locked, 0, "nothing was seen");
 	cr_expect_eq(n_unlocked, 0, "%u without the lock", n_unlocked);
-	cr_expect_eq(pthread_mutex_trylock(&lock), 0, "it is held still");
-	pthread_mutex_unlock(&lock);
+	cr_expect_eq(pthread_mutex_trylock(&fake_machine.lock), 0, "it is held still");
+	pthread_mutex_unlock(&fake_machine.lock);
 }
 
 static const struct limiter_patch slow = { true, true,
@@ -136,13 +113,9 @@ static const struct limiter_patch slow = { true, true,
 
 static void patch_drive(const char *path, bool limits)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = path ? strdup(path) : NULL,
-		.has_rate_limiter = limits,
-		.rate_limiter = slow };
-
-	cr_expect_eq(machine_patch_drive(machine, &p, &e), 0, "%s", e.text);
-	drive_patch_fini(&p);
+	cr_expect_eq(
+		fake_machine_patch_drive(machine, "a", path, limits ? &slow : NULL, &e),
+		0, "%s", e.text);
 }
 
 Test(machine_lock, is_held_while_a_drive_gets_another_file)
@@ -174,9 +147,9 @@ Test(machine_lock, is_held_while_an_interface_gets_other_limits)
 	struct net_patch p = { .iface_id = strdup("eth0"), .rx = slow, .tx = slow };
 
 	watch(CLOCK);
-	cr_expect_eq(machine_patch_net(machine, &p, &e), 0, "%s", e.text);
+	cr_expect_eq(machine_patch_device(machine, &net_kind, &p, &e), 0, "%s", e.text);
 	expect_all_locked();
-	net_patch_fini(&p);
+	fields_fini(net_kind.patch.fields, &p);
 }
 
 Test(machine_lock, is_held_while_devices_are_paused_and_resumed)
@@ -184,7 +157,7 @@ Test(machine_lock, is_held_while_devices_are_paused_and_resumed)
 	int ends[2];
 
 	cr_assert_eq(pipe(ends), 0);
-	cr_assert_eq(serial_create(loop, ends[0], STDERR_FILENO,
+	cr_assert_eq(serial_create(fake_machine.loop, ends[0], STDERR_FILENO,
 			     &machine->devices.serial, &e),
 		0);
 	watch(EPOLL); /* the console's input */

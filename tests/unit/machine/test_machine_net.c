@@ -10,51 +10,58 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_machine.h"
+#include "virtio/net/kind.h"
 #include "virtio/net/tap.h"
-#include "vmm/base/phases.h"
-#include "vmm/machine/machine.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct err e;
 
-static void on_end(void *self)
-{
-	(void)self;
-}
-
 static void set_up(void)
 {
-	struct machine_env env = { .lock = &lock, .phases = &phases, .ended = on_end };
-
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 }
 
 TestSuite(machine_net, .init = set_up, .fini = tear_down);
 
-static char *copy(const char *text)
+/* As the body of a PUT; NULL: the member is not given. */
+static char *body(const char *id, const char *tap, const char *mac, uint32_t mtu)
 {
-	return text ? strdup(text) : NULL;
+	static char text[512];
+	int n = snprintf(text, sizeof(text), "{\"iface_id\":\"%s\"", id);
+
+	if (tap)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			",\"host_dev_name\":\"%s\"", tap);
+	if (mac)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			",\"guest_mac\":\"%s\"", mac);
+	if (mtu > 0)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"mtu\":%u", mtu);
+	(void)snprintf(text + n, sizeof(text) - (size_t)n, "}");
+	return text;
 }
 
 static int put_mtu(const char *id, const char *tap, const char *mac, uint32_t mtu)
 {
-	struct net_cfg c = { copy(id), copy(tap), copy(mac), mtu, { .ops = { 0 } },
-		{ .ops = { 0 } } };
-	int r = machine_put_net(machine, &c, &e);
+	char *text = body(id, tap, mac, mtu);
+	struct net_cfg c = { 0 };
+	struct json *v;
+	int r;
 
+	cr_assert_eq(json_parse(text, strlen(text), &v, &e), 0, "%s", e.text);
+	r = json_read(v, net_kind.cfg.fields, &c, &e);
+	json_free(v);
+	if (r < 0)
+		return r;
+	r = machine_put_device(machine, &net_kind, &c, &e);
 	cr_expect_eq(c.iface_id == NULL, r == 0, "taken over on success only");
-	net_cfg_fini(&c);
+	fields_fini(net_kind.cfg.fields, &c);
 	return r;
 }
 
@@ -72,13 +79,13 @@ Test(machine_net, refuses_settings_that_make_no_sense)
 	} bad[] = {
 		{ "eth-0", "t", NULL, 0, "iface_id 'eth-0'" },
 		{ "", "t", NULL, 0, "iface_id ''" },
-		{ "eth0", NULL, NULL, 0, "host_dev_name is missing" },
+		{ "eth0", NULL, NULL, 0, "'host_dev_name' is missing" },
 		{ "eth0", "", NULL, 0, "1 to 15 bytes" },
 		{ "eth0", "1234567890123456", NULL, 0, "1 to 15 bytes" },
 		{ "eth0", "fd:2", NULL, 0, "fd:N" },
-		{ "eth0", "t", "aa:bb:cc:dd:ee", 0, "guest_mac 'aa:bb:cc:dd:ee'" },
-		{ "eth0", "t", NULL, 67, "mtu 67" },
-		{ "eth0", "t", NULL, 65536, "mtu 65536" },
+		{ "eth0", "t", "aa:bb:cc:dd:ee", 0, "'guest_mac': 'aa:bb:cc:dd:ee'" },
+		{ "eth0", "t", NULL, 67, "'mtu' is 67" },
+		{ "eth0", "t", NULL, 65536, "'mtu' is 65536" },
 		{ "eth0", "fd:1000", NULL, 0, "interface 'eth0': cannot use tap" },
 	};
 
@@ -96,14 +103,18 @@ Test(machine_net, reads_mac_addresses)
 		"06:00:ac:1f:ff:02:", "06:00:ac:1f:ff:2", "06-00-ac-1f-ff-02",
 		"0600ac1fff02", "06:00:ac:1f:ff:0g", "06:00:ac:1f:ff: 2",
 		"06:00:ac:1f:ff:02\n", "6::00:ac:1f:ff:02", "0x:00:ac:1f:ff:02" };
-	uint8_t mac[6] = { 0 }, none[6] = { 0 };
+	struct mac mac = { 0 };
 
-	cr_expect(config_parse_mac("06:00:ac:1f:FF:02", mac));
-	cr_expect_arr_eq(mac, expected, 6);
+	cr_expect(mac_parse("06:00:ac:1f:FF:02", &mac));
+	cr_expect(mac.is_set);
+	cr_expect_arr_eq(mac.byte, expected, 6);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		memset(mac, 0, sizeof(mac));
-		cr_expect_not(config_parse_mac(bad[i], mac), "%s", bad[i]);
-		cr_expect_arr_eq(mac, none, 6);
+		static const uint8_t none[6];
+
+		mac = (struct mac){ 0 };
+		cr_expect_not(mac_parse(bad[i], &mac), "%s", bad[i]);
+		cr_expect_not(mac.is_set);
+		cr_expect_arr_eq(mac.byte, none, 6);
 	}
 }
 

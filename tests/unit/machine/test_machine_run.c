@@ -11,70 +11,38 @@
 #include <string.h>
 
 #include "tests/unit/fakes/fake_file.h"
-#include "tests/unit/fakes/fake_kernel.h"
 #include "tests/unit/fakes/fake_machine.h"
 #include "virtio/blk/blk.h"
+#include "virtio/blk/kind.h"
+#include "virtio/net/kind.h"
 #include "virtio/net/net.h"
-#include "vmm/base/log.h"
-#include "vmm/base/phases.h"
 #include "vmm/machine/internal.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static struct loop *loop;
 static struct machine *machine;
 static struct fake_file disk, other;
 static struct err e;
-static unsigned n_ended;
-
-static void on_ended(void *self)
-{
-	(void)self;
-	n_ended++;
-}
 
 static void set_up(void)
 {
 	static const char sectors[4096];
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .ended = on_ended
-	};
 
-	log_set_level(LOG_OFF);
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
+	machine = fake_machine_create(NULL);
 	disk = fake_file(sectors, 1024);
 	other = fake_file(sectors, 4096);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
+	fake_machine_destroy(machine);
 	fake_file_close(&disk);
 	fake_file_close(&other);
 }
 
 TestSuite(machine_run, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static void put_drive(const char *id, const char *path, bool read_only)
-{
-	struct drive_cfg cfg = { .drive_id = strdup(id),
-		.path_on_host = strdup(path),
-		.is_read_only = read_only };
-
-	cr_assert_eq(machine_put_drive(machine, &cfg, &e), 0, "%s", e.text);
-}
-
 static int patch(const char *id, const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup(id),
-		.path_on_host = path ? strdup(path) : NULL };
-	int r = machine_patch_drive(machine, &p, &e);
-
-	drive_patch_fini(&p);
-	return r;
+	return fake_machine_patch_drive(machine, id, path, NULL, &e);
 }
 
 /* As the API does it: a busy machine may take its time. */
@@ -83,13 +51,13 @@ static int pause_it(void)
 	int r;
 
 	while ((r = machine_pause(machine, &e)) == -EINPROGRESS)
-		cr_assert_eq(loop_poll(loop, 1), 0);
+		cr_assert_eq(loop_poll(fake_machine.loop, 1), 0);
 	return r;
 }
 
 static const struct blk_stats *stats(void)
 {
-	return blk_stats(machine->drive[0].dev);
+	return blk_stats(machine->set[0].dev);
 }
 
 /* Sectors that the guest of the first drive sees. */
@@ -107,7 +75,7 @@ static uint64_t capacity(void)
 
 static void start_with_a_drive(void)
 {
-	put_drive("a", disk.path, false);
+	fake_machine_add_drive(machine, "a", disk.path, false);
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	fake_machine_drive(machine, 0);
 	cr_assert_eq(capacity(), 2);
@@ -118,7 +86,7 @@ Test(machine_run, shows_the_guest_another_file_and_interrupts_it)
 	start_with_a_drive();
 	cr_expect_eq(patch("a", other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
-	cr_expect_str_eq(machine_drive(machine, 0)->path_on_host, other.path);
+	cr_expect_str_eq(fake_machine_drive_path(machine), other.path);
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 1);
 }
 
@@ -165,7 +133,7 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 			patch(bad[i].id, bad[i].path), bad[i].r, "%zu: %s", i, e.text);
 		cr_expect(strstr(e.text, bad[i].why), "%s", e.text);
 		cr_expect_eq(capacity(), 2);
-		cr_expect_str_eq(machine_drive(machine, 0)->path_on_host, disk.path);
+		cr_expect_str_eq(fake_machine_drive_path(machine), disk.path);
 	}
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 0);
 	cr_expect_eq(fake_open_fds(), fds);
@@ -173,8 +141,8 @@ Test(machine_run, keeps_a_drive_whose_change_fails)
 
 Test(machine_run, opens_the_new_file_for_what_the_old_one_was)
 {
-	put_drive("w", disk.path, false);
-	put_drive("r", disk.path, true);
+	fake_machine_add_drive(machine, "w", disk.path, false);
+	fake_machine_add_drive(machine, "r", disk.path, true);
 	fake_machine_enter(machine, MACHINE_RUNNING);
 	/* this program's file: it runs, and so cannot be written */
 	cr_expect_eq(patch("w", "/proc/self/exe"), -ETXTBSY);
@@ -201,14 +169,7 @@ static const struct limiter_patch slow = { true, true,
 
 static int patch_all(const char *path)
 {
-	struct drive_patch p = { .drive_id = strdup("a"),
-		.path_on_host = strdup(path),
-		.has_rate_limiter = true,
-		.rate_limiter = slow };
-	int r = machine_patch_drive(machine, &p, &e);
-
-	drive_patch_fini(&p);
-	return r;
+	return fake_machine_patch_drive(machine, "a", path, &slow, &e);
 }
 
 Test(machine_run, changes_file_and_limits_of_a_drive_or_nothing)
@@ -217,20 +178,20 @@ Test(machine_run, changes_file_and_limits_of_a_drive_or_nothing)
 	unsigned fds;
 
 	start_with_a_drive();
-	now = machine_drive(machine, 0);
+	now = machine_device(machine, &blk_kind, 0);
 	fds = fake_open_fds();
 	cr_expect_eq(patch_all("/nonexistent/d"), -ENOENT);
 	cr_expect_eq(capacity(), 2);
 	cr_expect_str_eq(now->path_on_host, disk.path);
 	cr_expect_eq(now->rate_limiter.ops.size, 0);
-	cr_expect_eq(blk_limiter(machine->drive[0].dev).ops.size, 0);
+	cr_expect_eq(blk_limiter(machine->set[0].dev).ops.size, 0);
 	cr_expect_eq(device_list_irqs(&machine->devices).config_updates, 0);
 	cr_expect_eq(fake_open_fds(), fds);
 	cr_expect_eq(patch_all(other.path), 0, "%s", e.text);
 	cr_expect_eq(capacity(), 8);
 	cr_expect_str_eq(now->path_on_host, other.path);
 	cr_expect_eq(now->rate_limiter.ops.size, 10);
-	cr_expect_eq(blk_limiter(machine->drive[0].dev).bandwidth.size, 1000);
+	cr_expect_eq(blk_limiter(machine->set[0].dev).bandwidth.size, 1000);
 }
 
 /* What a drive was asked to change to, and not how many parts of it were changed. */
@@ -255,15 +216,15 @@ Test(machine_run, changes_both_limits_of_an_interface)
 	struct net_patch p = { .iface_id = strdup("eth0"), .rx = slow, .tx = slow };
 	const struct net_cfg *now;
 
-	fake_machine_add_nic(machine, "eth0");
+	fake_machine_add_interface(machine, "eth0");
 	fake_machine_enter(machine, MACHINE_RUNNING);
-	now = machine_net(machine, 0);
-	cr_expect_eq(machine_patch_net(machine, &p, &e), 0, "%s", e.text);
+	now = machine_device(machine, &net_kind, 0);
+	cr_expect_eq(machine_patch_device(machine, &net_kind, &p, &e), 0, "%s", e.text);
 	cr_expect_eq(now->rx.ops.size, 10);
 	cr_expect_eq(now->tx.bandwidth.size, 1000);
-	cr_expect_eq(net_rx_limiter(machine->nic[0].dev).bandwidth.size, 1000);
-	cr_expect_eq(net_tx_limiter(machine->nic[0].dev).ops.size, 10);
-	net_patch_fini(&p);
+	cr_expect_eq(net_rx_limiter(machine->set[0].dev).bandwidth.size, 1000);
+	cr_expect_eq(net_tx_limiter(machine->set[0].dev).ops.size, 10);
+	fields_fini(net_kind.patch.fields, &p);
 }
 
 /* --- pause and keys --- */
@@ -295,32 +256,21 @@ Test(machine_run, types_what_the_guest_has_room_for)
 
 /* --- with KVM --- */
 
-/* A kernel of one page whose code is there. */
+/* A guest of that code, with one drive. */
 static void start_guest(const void *code, size_t n)
 {
-	static struct fake_image img;
-	const struct fake_segment segment = { 1 << 20, 4096, 4096, 4096 };
 	struct machine_cfg cfg = MACHINE_CFG_DEFAULT;
-	struct boot_cfg boot = { 0 };
-	struct fake_file kernel;
 	struct kvm kvm;
-	int r;
 
 	if (kvm_open(&kvm, NULL, 0, &e) < 0)
 		cr_skip_test("%s", e.text);
 	kvm_close(&kvm);
-	(void)fake_elf(&img, &segment, 1);
-	memcpy(img.bytes + segment.off, code, n);
-	kernel = fake_file(img.bytes, img.len);
-	boot.kernel_image_path = strdup(kernel.path);
 	cfg.mem_size_mib = 16;
 	cfg.vcpu_count = 2; /* the second waits for its start-up IPI */
 	cr_assert_eq(machine_set_config(machine, &cfg, &e), 0, "%s", e.text);
-	cr_assert_eq(machine_set_boot_source(machine, &boot, &e), 0, "%s", e.text);
-	put_drive("a", disk.path, false);
-	r = machine_start(machine, &e);
-	fake_file_close(&kernel);
-	cr_assert_eq(r, 0, "%s", e.text);
+	fake_machine_set_kernel(machine, code, n);
+	fake_machine_add_drive(machine, "a", disk.path, false);
+	cr_assert_eq(machine_start(machine, &e), 0, "%s", e.text);
 }
 
 Test(machine_run, pauses_a_guest_that_spins_and_one_vcpu_that_waits)
@@ -338,7 +288,7 @@ Test(machine_run, pauses_a_guest_that_spins_and_one_vcpu_that_waits)
 	cr_assert_eq(pause_it(), 0);
 	machine_stop(machine);
 	cr_expect_eq(machine_exit_status(machine), 0);
-	cr_expect_eq(n_ended, 0);
+	cr_expect_eq(fake_machine.n_ended, 0);
 }
 
 Test(machine_run, tells_once_that_a_guest_reset_itself)
@@ -347,12 +297,12 @@ Test(machine_run, tells_once_that_a_guest_reset_itself)
 	static const uint8_t resets[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfa };
 
 	start_guest(resets, sizeof(resets));
-	for (int i = 0; n_ended == 0 && i < 200; i++)
-		cr_assert_eq(loop_poll(loop, 100), 0);
-	cr_expect_eq(n_ended, 1);
+	for (int i = 0; fake_machine.n_ended == 0 && i < 200; i++)
+		cr_assert_eq(loop_poll(fake_machine.loop, 100), 0);
+	cr_expect_eq(fake_machine.n_ended, 1);
 	cr_expect_eq(machine_exit_status(machine), 0);
 	cr_assert_eq(pause_it(), 0, "%s", e.text);
 	machine_resume(machine);
-	cr_assert_eq(loop_poll(loop, 0), 0);
-	cr_expect_eq(n_ended, 1);
+	cr_assert_eq(loop_poll(fake_machine.loop, 0), 0);
+	cr_expect_eq(fake_machine.n_ended, 1);
 }

@@ -12,40 +12,23 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "vmm/base/phases.h"
-#include "vmm/machine/machine.h"
+#include "tests/unit/fakes/fake_file.h"
+#include "tests/unit/fakes/fake_machine.h"
+#include "virtio/vsock/kind.h"
 
-static char dir[] = "/tmp/husk-machine-XX"
-		    "XX"
-		    "XX";
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct loop *loop;
+static struct fake_dir dir;
 static struct machine *m;
-static struct phases phases;
-
-static void ended(void *self)
-{
-	(void)self;
-}
 
 static void set_up(void)
 {
-	struct machine_env env = { .lock = &lock, .phases = &phases, .ended = ended };
-
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(loop_create(&lock, &loop, NULL), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &m, NULL), 0);
+	dir = fake_dir();
+	m = fake_machine_create(NULL);
 }
 
 static void tear_down(void)
 {
-	char cmd[64];
-
-	machine_destroy(m);
-	loop_destroy(loop);
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	cr_assert_eq(system(cmd), 0);
+	fake_machine_destroy(m);
+	fake_dir_remove(&dir);
 }
 
 TestSuite(machine_vsock, .init = set_up, .fini = tear_down);
@@ -54,18 +37,18 @@ static char *in_dir(const char *name)
 {
 	char *p;
 
-	cr_assert_geq(asprintf(&p, "%s/%s", dir, name), 0);
+	cr_assert_geq(asprintf(&p, "%s/%s", dir.path, name), 0);
 	return p;
 }
 
 static int set(uint32_t cid, const char *name, struct err *e)
 {
-	struct vsock_cfg c = { cid, in_dir(name) };
-	int r = machine_set_vsock(m, &c, e);
+	struct vsock_cfg c = { .guest_cid = cid, .uds_path = in_dir(name) };
+	int r = machine_put_device(m, &vsock_kind, &c, e);
 
 	/* taken over on success only */
 	cr_assert_eq(c.uds_path == NULL, r == 0);
-	vsock_cfg_fini(&c);
+	fields_fini(vsock_kind.cfg.fields, &c);
 	return r;
 }
 
@@ -74,7 +57,7 @@ static bool is_bound(const char *name)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", dir, name);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", dir.path, name);
 	r = connect(fd, (struct sockaddr *)&at, sizeof(at));
 	close(fd);
 	return r == 0;

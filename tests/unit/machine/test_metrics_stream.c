@@ -190,15 +190,12 @@ Test(metrics_stream, carries_extra_members_after_the_time)
 
 Test(metrics_stream, appends_to_a_file_and_makes_a_missing_one)
 {
-	char dir[] = "/tmp/husk-test-XX"
-		     "XX"
-		     "XX",
-	     path[64];
+	struct fake_dir dir = fake_dir();
+	char path[64];
 	ssize_t n;
 	int fd;
 
-	cr_assert_not_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/metrics", dir);
+	(void)snprintf(path, sizeof(path), "%s/metrics", dir.path);
 	for (int i = 0; i < 2; i++) {
 		metrics_close(TAKE(m));
 		cr_assert_eq(metrics_open(path, NULL, &m, &e), 0);
@@ -207,8 +204,7 @@ Test(metrics_stream, appends_to_a_file_and_makes_a_missing_one)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = read(fd, text, sizeof(text) - 1);
 	close_fd(fd);
-	(void)unlink(path);
-	(void)rmdir(dir);
+	fake_dir_remove(&dir);
 	cr_assert_gt(n, 0);
 	cr_assert_eq(count_lines(NULL), 2);
 }

@@ -2,31 +2,23 @@
  *
  * What keeps a guest in its bounds is there before it runs: no vCPU runs the guest
  * before every thread has its filter, a filter that cannot be installed fails the
- * start, and KVM is told what the guest is not to have before a vCPU is made. KVM and
- * the filters are played by the open, ioctl and seccomp_filter_install of this file; a
- * vCPU ends when it runs.
+ * start, and KVM is told what the guest is not to have before a vCPU is made. The
+ * filters are played by the seccomp_filter_install of this file.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <time.h>
 
-#include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/base/log.h"
-#include "vmm/base/phases.h"
-#include "vmm/machine/machine.h"
-#include "vmm/x86/cpuid.h"
+#include "tests/unit/fakes/await.h"
+#include "tests/unit/fakes/fake_kvm.h"
+#include "tests/unit/fakes/fake_machine.h"
 
-enum { VCPUS = 4, NONE = -1, MAIN = VCPUS, RUN_BYTES = 3 * 4096, WAIT_MS = 20000 };
+enum { VCPUS = 4, NONE = -1, MAIN = VCPUS, WAIT_MS = 20000 };
 
 static struct {
 	int slow, failing; /* whose filter: a vCPU's index, MAIN or NONE */
@@ -45,18 +37,6 @@ static struct {
 } caps;
 
 static pthread_t main_thread;
-static int vcpu_fd[VCPUS];
-static unsigned n_vcpus;
-
-static unsigned load(const unsigned *n)
-{
-	return __atomic_load_n(n, __ATOMIC_ACQUIRE);
-}
-
-static void add(unsigned *n)
-{
-	__atomic_fetch_add(n, 1, __ATOMIC_ACQ_REL);
-}
 
 /* --- in place of the C library's and husk's --- */
 
@@ -94,14 +74,13 @@ static int find_thread(void)
 int seccomp_filter_install(const struct seccomp_filters *set,
 	enum seccomp_filter_category which, struct err *e)
 {
-	const struct timespec ms = { .tv_nsec = 1000000 };
 	int who = find_thread();
 
 	(void)set;
 	cr_assert_eq(which, who == MAIN ? SECCOMP_VMM : SECCOMP_VCPU);
 	for (int i = 0; is_to_wait(who); i++) {
 		cr_assert_lt(i, WAIT_MS, "main does not wait for this thread");
-		(void)nanosleep(&ms, NULL);
+		nap();
 	}
 	if (who == seen.failing)
 		return err_code(e, -ENOMEM, "no filter");
@@ -122,21 +101,12 @@ static int run_guest(void)
 	return -1;
 }
 
-static int new_fd(void)
-{
-	int fd = (int)syscall(SYS_memfd_create, "kvm", 0);
-
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(ftruncate(fd, RUN_BYTES), 0);
-	return fd;
-}
-
 static int enable_cap(const struct kvm_enable_cap *cap)
 {
 	if (cap->cap == KVM_CAP_PMU_CAPABILITY) {
 		cr_expect_eq(cap->args[0], KVM_PMU_CAP_DISABLE);
 		caps.counters_disabled++;
-		caps.vcpus_then = n_vcpus;
+		caps.vcpus_then = fake_kvm.n_vcpus;
 	} else {
 		cr_expect_eq(cap->cap, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);
 		cr_expect_eq(cap->args[0], 1);
@@ -146,116 +116,50 @@ static int enable_cap(const struct kvm_enable_cap *cap)
 	return caps.is_refused ? -1 : 0;
 }
 
-static int kvm_ioctl(unsigned long request, void *arg)
+static bool answer(int vcpu, unsigned long request, void *arg, int *r)
 {
+	(void)vcpu;
 	switch (request) {
 	case KVM_ENABLE_CAP:
-		return enable_cap(arg);
+		*r = enable_cap(arg);
+		return true;
 	case KVM_SET_CPUID2:
 		caps.has_counters = cpuid_find(arg, 0xa, 0) != NULL;
-		return 0;
+		return false;
 	case KVM_RUN:
-		return run_guest();
-	case KVM_GET_API_VERSION:
-		return KVM_API_VERSION;
-	case KVM_CHECK_EXTENSION:
-		return 1;
-	case KVM_GET_VCPU_MMAP_SIZE:
-		return RUN_BYTES;
-	case KVM_CREATE_VM:
-		return new_fd();
-	case KVM_CREATE_VCPU:
-		return vcpu_fd[n_vcpus++ % VCPUS] = new_fd();
-	case KVM_GET_SUPPORTED_CPUID:
-		((struct cpuid *)arg)->head.nent = 1;
-		((struct cpuid *)arg)->entry[0] =
-			(struct kvm_cpuid_entry2){ .function = 0xa, .eax = 2 };
-		return 0;
-	case KVM_SET_MSRS:
-		return (int)((struct kvm_msrs *)arg)->nmsrs;
+		*r = run_guest();
+		return true;
 	default:
-		return 0;
+		return false;
 	}
 }
 
-int ioctl(int fd, unsigned long request, ...)
-{
-	void *arg;
-	va_list ap;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	if (_IOC_TYPE(request) == KVMIO)
-		return kvm_ioctl(request, arg);
-	return (int)syscall(SYS_ioctl, fd, request, arg);
-}
-
-int open(const char *path, int flags, ...)
-{
-	mode_t mode;
-	va_list ap;
-
-	va_start(ap, flags);
-	mode = va_arg(ap, mode_t);
-	va_end(ap);
-	if (strcmp(path, "/dev/kvm") == 0)
-		return new_fd();
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
+FAKE_KVM
 
 /* --- the machine --- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct phases phases;
-static const struct seccomp_filters filters;
-static struct loop *loop;
 static struct machine *machine;
-static int kernel_fd;
 static struct err e;
-
-static void on_ended(void *self)
-{
-	(void)self;
-}
-
-static void set_boot_source(void)
-{
-	static struct fake_image img;
-	const struct fake_segment s = { MIB, 64, 64, 4096 };
-	struct boot_cfg boot = { 0 };
-	char path[64];
-
-	fake_elf(&img, &s, 1);
-	kernel_fd = fake_fd(img.bytes, img.len);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", kernel_fd);
-	boot.kernel_image_path = strdup(path);
-	cr_assert_eq(machine_set_boot_source(machine, &boot, &e), 0, "%s", e.text);
-}
 
 static void set_up(void)
 {
-	struct machine_env env = {
-		.lock = &lock, .phases = &phases, .filters = &filters, .ended = on_ended
-	};
+	static const struct seccomp_filters filters;
 	struct machine_cfg cfg = MACHINE_CFG_DEFAULT;
 
-	log_set_level(LOG_OFF);
 	main_thread = pthread_self();
 	seen.slow = seen.failing = NONE;
-	cr_assert_eq(loop_create(&lock, &loop, &e), 0);
-	env.loop = loop;
-	cr_assert_eq(machine_create(&env, &machine, &e), 0);
-	set_boot_source();
+	fake_kvm.answer = answer;
+	fake_kvm.host.head.nent = 1;
+	fake_kvm.host.entry[0] = (struct kvm_cpuid_entry2){ .function = 0xa, .eax = 2 };
+	machine = fake_machine_create(&(struct machine_env){ .filters = &filters });
+	fake_machine_set_kernel(machine, "", 0);
 	cfg.vcpu_count = VCPUS;
 	cr_assert_eq(machine_set_config(machine, &cfg, &e), 0, "%s", e.text);
 }
 
 static void tear_down(void)
 {
-	machine_destroy(machine);
-	loop_destroy(loop);
-	close_fd(kernel_fd);
+	fake_machine_destroy(machine);
 }
 
 TestSuite(start_order, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -314,7 +218,7 @@ static void expect_failed_start(int who, const char *text)
 	cr_expect_eq(machine_state(machine), MACHINE_NOT_STARTED);
 	cr_expect_eq(load(&seen.runs), 0, "a guest ran");
 	cr_expect_eq(load(&seen.installed[MAIN]), 0, "no other start is possible");
-	cr_expect_eq(phase_us(&phases, PHASE_FIRST_RUN), 0);
+	cr_expect_eq(phase_us(&fake_machine.phases, PHASE_FIRST_RUN), 0);
 	cr_expect_eq(count_threads(), n);
 }
 

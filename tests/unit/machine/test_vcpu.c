@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <time.h>
+
+#include "tests/unit/fakes/await.h"
 
 enum { PORT = 0x80, CODE_GPA = 0x1000, WAIT_MS = 20000 };
 
@@ -66,28 +67,7 @@ static void on_ended(void *self, enum vcpu_end end, const char *text)
 	(void)self;
 	(void)text;
 	how_ended = end;
-	__atomic_fetch_add(&n_ended, 1, __ATOMIC_RELEASE);
-}
-
-static unsigned load(const unsigned *n)
-{
-	return __atomic_load_n(n, __ATOMIC_ACQUIRE);
-}
-
-static void nap(void)
-{
-	const struct timespec ms = { .tv_nsec = 1000000 };
-
-	(void)nanosleep(&ms, NULL);
-}
-
-/* Waits until the number is at least that, or fails. */
-static void await(const unsigned *n, unsigned least)
-{
-	for (int ms = 0; load(n) < least; ms++) {
-		cr_assert_lt(ms, WAIT_MS);
-		nap();
-	}
+	add(&n_ended);
 }
 
 static void set_up(void)

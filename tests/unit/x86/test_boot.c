@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 #include "vmm/x86/boot.h"
 
 enum { E820_RAM = 1, E820_RESERVED = 2 };

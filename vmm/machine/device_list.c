@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/machine/devices.h"
+#include "vmm/machine/device_list.h"
 
 #include "vmm/legacy/no_uart.h"
 

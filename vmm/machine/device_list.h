@@ -5,8 +5,8 @@
  * order of addresses and interrupt lines. Built by the machine's thread before the
  * vCPUs run.
  */
-#ifndef HUSK_MACHINE_DEVICES_H
-#define HUSK_MACHINE_DEVICES_H
+#ifndef HUSK_MACHINE_DEVICE_LIST_H
+#define HUSK_MACHINE_DEVICE_LIST_H
 
 #include "virtio/mmio.h"
 #include "vmm/core/bus.h"
@@ -23,7 +23,8 @@ struct device_list {
 	struct kvm *kvm; /* borrowed, as are the next two */
 	struct guest_mem *mem;
 	struct loop *loop;
-	/* The guest resets or powers off the machine; how: in words, for the log. */
+	/* Called when the guest resets or powers off the machine; `how` is a phrase for
+	 * the log. */
 	void (*end)(void *self, const char *how);
 	void *self;
 	struct i8042 i8042;
@@ -50,8 +51,9 @@ MUST_CHECK int device_list_add_boot_timer(struct device_list *d, struct phases *
 /* The UART at COM1. */
 MUST_CHECK int device_list_add_serial(
 	struct device_list *d, int in_fd, int out_fd, struct err *e);
-/* After device_list_add_serial, if that is called at all: serial ports without a UART
- * read such that a driver which does not look for one is not held up. */
+/* Makes serial ports without a UART read as idle, so that a driver which does not probe
+ * for a UART does not hang on them. Call it after device_list_add_serial, if that is
+ * called at all. */
 MUST_CHECK int device_list_add_no_uarts(struct device_list *d, struct err *e);
 
 /* Places a virtio device at the next page and interrupt line; takes it over, also on

@@ -3,8 +3,8 @@
  * cmdline: the kernel's command line, made of the user's arguments and of the words
  * that husk adds. Pure data, no allocation.
  */
-#ifndef HUSK_BOOT_CMDLINE_H
-#define HUSK_BOOT_CMDLINE_H
+#ifndef HUSK_CODEC_CMDLINE_H
+#define HUSK_CODEC_CMDLINE_H
 
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"

@@ -2,7 +2,7 @@
  *
  * cmdline: which words can be added to a command line, and how it is split.
  */
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

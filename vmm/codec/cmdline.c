@@ -3,7 +3,7 @@
  * cmdline: see the header. The line is split into words as the kernel does it
  * (lib/cmdline.c, next_arg): at spaces outside double quotes.
  */
-#include "vmm/boot/cmdline.h"
+#include "vmm/codec/cmdline.h"
 
 #include <stdarg.h>
 #include <stdio.h>
