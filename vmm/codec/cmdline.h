@@ -14,8 +14,7 @@ enum { CMDLINE_BYTES = 2048 }; /* with the NUL: the contract's limit (3.4) */
 struct cmdline {
 	char text[CMDLINE_BYTES];
 	size_t len; /* without the NUL */
-	size_t insert; /* where words are added: at the end, or before the user's " --"
-			*/
+	size_t insert; /* where words are added: before " --", or at the end */
 };
 
 /* Makes *c the user's arguments. -EINVAL with text when they are too long or not

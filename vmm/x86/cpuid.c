@@ -76,8 +76,7 @@ static const struct rule counter_rules[] = {
 };
 static const uint32_t counter_leaves[] = { CPUID_COUNTERS, CPUID_COUNTERS_AMD };
 
-/* Leaves that are removed with all their subleaves. For a missing leaf a guest reads 0.
- */
+/* Leaves that are removed with all their subleaves. A guest reads 0 for them. */
 static const uint32_t removed[] = {
 	5, /* MONITOR and MWAIT */
 	0x14, /* processor trace */

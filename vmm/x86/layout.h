@@ -76,8 +76,7 @@ struct boot_device {
 struct x86_entry {
 	bool is_pvh; /* 32-bit protected mode without paging, else 64-bit long mode */
 	uint64_t rip; /* the kernel's entry point */
-	uint64_t params; /* of PVH the start info, for ebx; else the zero page, for rsi
-			  */
+	uint64_t params; /* for ebx the start info of PVH, else for rsi the zero page */
 };
 
 #endif
