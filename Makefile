@@ -1,7 +1,7 @@
 # husk: `make run` boots a guest, `make check` tests everything, `make help` lists targets.
 # One file, not recursive. Outputs go to build/; V=1 shows commands; MODE=release|asan|fuzz.
 
-# All processors, unless a -j says otherwise. Makes that this one runs share them.
+# Use all processors, unless a -j says otherwise. Makes that this one runs share them.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -18,20 +18,21 @@ CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -isystem /usr/share/include/llhttp -MMD -MP -pthread
 warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	$(if $(CI),-Werror)
-# Small, but for the data path and what copies guest memory.
+# Optimize for size, but for the data path and guest memory.
 opt_release = $(if $(filter virtio/% vmm/core/%,$<),-O2,-Os)
 mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
 	-fstack-protector-strong -ftrivial-auto-var-init=zero -fno-asynchronous-unwind-tables
 mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
-# Clang's, with its own warnings off: tests/lint/warnings has them.
+# Compiled by clang, without warnings, which tests/lint/warnings checks.
 mode_fuzz := -w -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
-# What is tested is to be covered, not what tests it.
+# Count coverage in what is tested, not in the tests.
 opt_fuzz = $(if $(filter tests/%,$<),,-fsanitize=fuzzer-no-link)
 link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \
 	-Wl,--no-eh-frame-hdr,-T,resources/release.ld
-# Dynamic, and whole: Criterion finds its tests in a section that nothing refers to.
+# Dynamic and without --gc-sections, because nothing refers to the section in which Criterion
+# finds its tests.
 link_tests_release := -pie
 link_tests_asan := -fsanitize=address,undefined -pie
 link_asan := -fsanitize=address,undefined -pie
@@ -77,7 +78,7 @@ $(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
 
-# --- the system call filters: compiled now, so that nothing is at husk's start ---
+# --- the system call filters: compiled here, so that husk's start has nothing to compile ---
 $(B)/builtin.a: $(B)/filter_builtin.o
 $(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(call archives,resources/seccomp)
 	$(call say,LINK,$@)
@@ -91,7 +92,7 @@ $(B)/filter_builtin.c: $(B)/husk-seccomp $(filters)
 	$(Q)$(compile_filters) --c-source --output-file $@
 $(B)/filter_builtin.o: $(B)/filter_builtin.c $(B)/flags
 	$(Q)$(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
-# The same, which stop for a tracer that counts what is of use: tests/system/filters.
+# The same filters, but each rule reports to a tracer: tests/system/filters counts their use.
 $(B)/tests/filters.trace: $(B)/husk-seccomp $(filters)
 	$(Q)mkdir -p $(@D) && $(compile_filters) --trace --output-file $@ && $(compile_filters) --list >$@.list
 $(B)/cjson/cJSON.o: build/cjson/cJSON.c $(B)/flags
@@ -103,14 +104,14 @@ $(B)/llhttp/%.o: /usr/share/llhttp/%.c $(B)/flags
 build/cjson/cJSON.c: | build/.setup
 	$(Q)resources/build-cjson.sh build/cjson
 
-# A changed flag rebuilds.
+# Rebuilds everything when a flag changes.
 $(B)/flags: FORCE
 	$(Q)mkdir -p $(@D) && echo '$(CC) $(flags) $(link_$(MODE))' | cmp -s - $@ || \
 		echo '$(CC) $(flags) $(link_$(MODE))' >$@
 FORCE:
 
-# Every time, since build/ may come from another machine; it takes 0.03 s. Whatever runs a
-# command that is not in Debian's minimal system, or reads a file that is not, comes after it.
+# Runs every time, since build/ may come from another machine; it takes 0.03 s. A rule that runs
+# a command, or reads a file, that Debian's minimal system does not have must come after it.
 build/.setup: FORCE
 	$(Q)mkdir -p build && $(if $(filter no,$(SETUP)),true,$(or $(SETUP),resources/setup.sh)) && touch $@
 
@@ -120,7 +121,7 @@ kernel: | build/.setup ## the guest kernel: build/kernel/vmlinux and bzImage
 	$(Q)resources/build-kernel.sh build/kernel
 images: kernel ## root images and initramfs: build/images
 	$(Q)resources/build-images.sh build/kernel build/images
-# After cJSON: one apt at a time.
+# After cJSON, because both may run apt, of which one can run at a time.
 host: | build/.setup build/cjson/cJSON.c ## the emulated AMD server on which real guests run: build/host
 	$(Q)tests/host/build-refhost build/host
 
@@ -171,8 +172,8 @@ $(B)/$(1): $(B)/tests/fuzz/$(1).o $(fuzz_parts) $(call archives,$(call room_of,$
 endef
 $(foreach f,$(fuzzers),$(eval $(call fuzz_rules,$(f))))
 
-# What tests/system/jail puts into jails in place of husk; what attacks one that is jailed;
-# what those of devices run in guests and beside them.
+# Tools of tests/system: `jailed` stands in for husk in a jail, `attack` attacks a jailed husk,
+# `talk` and `traffic` run in guests and beside them.
 static_tools := $(addprefix $(B)/tests/,attack jailed talk traffic)
 $(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags | build/.setup
 	$(call say,LINK,$@)
@@ -184,7 +185,7 @@ build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | 
 	$(Q)mkdir -p $(@D) && $(CC) -c -o $(@:.elf=.o) $< && \
 		ld -T tests/guest/guest.ld --no-warn-rwx-segments -o $@ $(@:.elf=.o)
 
-# The same kernel as a 32-bit file, as some of those with a PVH entry are.
+# The same guest as a 32-bit file: some kernels with a PVH note are such.
 guests += build/guest/pvh32.elf
 build/guest/pvh32.elf: build/guest/pvh.elf
 	$(Q)objcopy -O elf32-i386 $< $@
@@ -198,7 +199,7 @@ check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) ima
 system: all $(static_tools) $(B)/tests/filters.trace $(guests) images host build/fio/fio ## only the tests with real guests
 	$(Q)tests/check system
 
-# In a copy of the tree, with objects of its own.
+# Works in a copy of the tree, with objects of its own.
 mutants: | build/.setup build/cjson/cJSON.c ## break lines one at a time: tests that do not notice
 	$(Q)tests/mutants
 
@@ -208,7 +209,7 @@ layers: $(foreach r,$(rooms),$(call archives,$(r))) $(B)/builtin.a ## check what
 rooms: ## list the rooms, and what each may include
 	@$(foreach r,$(rooms),echo '$(r): $(uses/$(r))';)
 
-# Objects of a mode of their own, each compiled once for all targets.
+# Fuzz targets have a mode of their own; each object is compiled once for all of them.
 fuzz: ## fuzz one target, or all of them, T=all: make fuzz T=blk SECONDS=60
 	$(Q)$(MAKE) --no-print-directory MODE=fuzz \
 		$(addprefix build/fuzz/,$(if $(filter all,$(T)),$(fuzzers),fuzz_$(or $(T),blk)))
@@ -235,7 +236,7 @@ format: | build/.setup ## format the sources
 programs := $(addprefix $(B)/,husk husk-jailer husk-seccomp)
 docs := README.md SECURITY.md CHANGELOG.md resources/contract.md resources/openapi.yaml
 docdir = $(DESTDIR)$(PREFIX)/share/doc/husk
-# Hard links, since the jailer follows symbolic ones to the name behind them.
+# Hard links, because the jailer follows a symbolic link to the name behind it.
 install: $(programs) ## install it all: DESTDIR, PREFIX, FIRECRACKER_NAMES=yes for links named so
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 resources/man/*.1

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * api_client: runs a husk, drives its API and prints raw figures, "FIGURE VALUE":
- *   api_client reply HUSK OPTION...   from its exec to the first reply, and what it
- * holds api_client put HUSK OPTION...     what a PUT /machine-config costs it
- *   api_client start KERNEL INITRD HUSK OPTION...  InstanceStart to the guest's init
- *   api_client pause SOCKET           a running guest's pauses and resumes
- * The socket is made here and connected before husk runs: nothing polls for it.
+ *
+ *   api_client reply HUSK OPTION...   exec to the first reply, and husk's memory
+ *
+ *   api_client put HUSK OPTION...     what a PUT /machine-config costs husk
+ *
+ *   api_client start KERNEL INITRD HUSK OPTION...   InstanceStart to the guest's init
+ *
+ *   api_client pause SOCKET           pauses and resumes of a running guest
+ *
+ * The socket is made and connected here, before husk runs, so nothing polls for it.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +24,7 @@ enum { PUTS = 200, PAUSES = 20, TRIES = 100, ARGS_MAX = 32 };
 
 static struct client client;
 static char body[REPLY_MAX];
-static uint64_t *exec_ns; /* shared with the child, who sets it */
+static uint64_t *exec_ns; /* shared with the child, which sets it */
 
 static uint64_t now_ns(void)
 {
@@ -210,7 +215,7 @@ static void time_patch(const char *figure, const char *text)
 {
 	uint64_t sent;
 
-	sleep_ms(20); /* the guest runs, or stands still, meanwhile */
+	sleep_ms(20); /* meanwhile the guest runs, or is paused */
 	sent = now_ns();
 	client_request(&client, "PATCH", "/vm", text);
 	expect(204);

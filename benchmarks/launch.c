@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * launch: execs a program with each argument "@NOW@" replaced by CLOCK_MONOTONIC in
- * microseconds, so that a program can be timed from its exec. The moment goes to fd 3
- * too, where that is open.
+ * launch: executes a program with each argument "@NOW@" replaced by CLOCK_MONOTONIC in
+ * microseconds, so that the program can be timed from its exec. Writes the time to
+ * descriptor 3 too, if that is open.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -2,9 +2,13 @@
  *
  * load: what the benchmark of devices runs in a guest, and on the other end of the
  * wire. Prints nanoseconds of CLOCK_MONOTONIC for one operation, after a warm-up of a
- * tenth. load disk DEVICE random|sequential read|write BYTES DEPTH OPS load tcp
- * ADDRESS|listen PORT send|receive MIB     an operation is a MiB load udp
- * ADDRESS|listen PORT DEPTH OPS      datagrams of 64 bytes there and back
+ * tenth.
+ *
+ *   load disk DEVICE random|sequential read|write BYTES DEPTH OPS
+ *
+ *   load tcp ADDRESS|listen PORT send|receive MIB    an operation is a MiB
+ *
+ *   load udp ADDRESS|listen PORT DEPTH OPS    datagrams of 64 bytes there and back
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -68,8 +72,8 @@ static void submit(aio_context_t aio, struct iocb **cb, long n)
 		die("io_submit");
 }
 
-/* Keeps depth requests in flight until ops are done. What ended meanwhile is followed
- * by as many more, together. */
+/* Keeps depth requests in flight until ops are done. For all that have ended meanwhile,
+ * as many new ones are submitted together. */
 static void run(struct disk *d, unsigned depth, unsigned ops, aio_context_t aio)
 {
 	struct io_event ev[DEPTH_MAX];
@@ -132,7 +136,8 @@ static int open_udp(const char *address, const char *port)
 	return fd;
 }
 
-/* Half of a connection that moves so many chunks. The receiver answers the last one. */
+/* One end of a connection that moves a number of chunks. The receiver answers the last.
+ */
 static void move(int fd, bool sends, unsigned chunks)
 {
 	static char buf[CHUNK];

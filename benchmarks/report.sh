@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 
-# report NAME RAW BARS: BARS has lines "FIGURE UNIT BAR [PEER_FIGURE]"; a bar or peer of -
-# is none. The value of a figure is the median of its runs.
+# report NAME RAW BARS: BARS has lines "FIGURE UNIT BAR [PEER_FIGURE]", where - means that
+# there is no bar or peer. The value of a figure is the median of its runs.
 report() {
 	local name=$1 raw=$2 bars=$3 commit version
 	commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -8,8 +8,8 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-/* How many bytes of n the file system copied itself. Why it stopped shows when the rest
- * is copied. */
+/* Lets the file system copy n bytes by itself. Returns how many it copied; why it
+ * stopped will show when copy_pages copies the rest. */
 static uint64_t copy_in_file_system(int from, int to, uint64_t n)
 {
 	uint64_t done = 0;
@@ -24,7 +24,8 @@ static uint64_t copy_in_file_system(int from, int to, uint64_t n)
 	return done;
 }
 
-/* Between file systems: from page to page, not through a buffer here. */
+/* Copies bytes from offset `at` up to n, inside the kernel. Works between any two file
+ * systems. */
 static int copy_pages(int from, int to, uint64_t at, uint64_t n)
 {
 	off_t in = (off_t)at;
@@ -47,8 +48,9 @@ static int copy_bytes(int from, int to, uint64_t n)
 	return copy_pages(from, to, copy_in_file_system(from, to, n), n);
 }
 
-/* Takes an older copy away. It is not written to: who owns the directory could put a
- * link to another file there after the look, and take it away before a second one. */
+/* Removes an older copy. It is not written to, because the owner of the directory could
+ * put a link to another file there after this check, and take it away again before a
+ * second check. */
 static int remove_old(int dir, const char *name, const struct stat *src, struct err *e)
 {
 	struct stat old;
@@ -89,7 +91,7 @@ int binary_copy(
 	r = copy_bytes(from, to, (uint64_t)src.st_size);
 	if (r < 0)
 		return err_code(e, r, "cannot copy the executable to '%s'", name);
-	/* the owner first: a change of owner would take bits off the mode */
+	/* owner first: a change of owner clears bits of the mode */
 	if (fchown(to, uid, gid) < 0 || fchmod(to, src.st_mode & 0777) < 0)
 		return err_sys(e, "cannot set the owner and mode of '%s'", name);
 	return 0;

@@ -8,7 +8,7 @@
 
 #include "jailer/paths.h"
 
-#define LIST_MAX 4096 /* bytes of a cgroup file: it fits a page */
+#define LIST_MAX 4096 /* bytes of a cgroup file that is read, at most */
 
 int cgroup_parse_property(const char *text, struct cgroup_property *out, struct err *e)
 {
@@ -111,7 +111,7 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Version 2: a controller can only be used where the root has it. */
+/* Version 2: refuses a controller that the root group does not have. */
 static int check_controller(int root, const struct cgroup_property *p, struct err *e)
 {
 	char list[LIST_MAX];
@@ -125,7 +125,7 @@ static int check_controller(int root, const struct cgroup_property *p, struct er
 	return 0;
 }
 
-/* Version 2, on the way down: the children of dir get the controller. */
+/* Version 2, on the way down: enables the controller for the children of dir. */
 static int enable(int dir, const struct cgroup_property *p, struct err *e)
 {
 	char text[NAME_MAX + 2];
@@ -138,9 +138,9 @@ static int enable(int dir, const struct cgroup_property *p, struct err *e)
 		     : 0;
 }
 
-/* Version 1, on the way down: a file that is empty in the child gets the parent's
- * value, as a cpuset without processors takes none. Files that cannot be read are not
- * such. */
+/* Version 1, on the way down: if the property's file is empty in the child, copies the
+ * parent's value, because a cpuset without processors accepts no process. A file that
+ * cannot be read is left alone. */
 static int inherit(int dir, int child, const struct cgroup_property *p, struct err *e)
 {
 	char own[LIST_MAX], value[LIST_MAX];
@@ -156,7 +156,7 @@ static int inherit(int dir, int child, const struct cgroup_property *p, struct e
 	return r < 0 ? err_code(e, r, "cgroup '%s' cannot be inherited", p->file) : 0;
 }
 
-/* From *dir to its child name, which is made if it is missing. */
+/* Replaces *dir by its child `name`, which is made if it is missing. */
 static int step_down(unsigned version, int *dir, const char *name,
 	const struct cgroup_property *p, struct err *e)
 {
@@ -179,7 +179,7 @@ static int step_down(unsigned version, int *dir, const char *name,
 static bool has_controller(const struct cgroup *c, const char *controller)
 {
 	if (c->version == 2)
-		return c->n > 0; /* one directory for all */
+		return c->n > 0; /* one directory has all controllers */
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->controllers[i], controller) == 0)
 			return true;

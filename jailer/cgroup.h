@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cgroup: the control groups of a jail, versions 1 and 2 (contract, 7.4). All values
- * are written before any process is attached.
+ * cgroup: the control groups (cgroups) of a jail, versions 1 and 2 (contract, 7.4). All
+ * values are written before a process joins.
  */
 #ifndef HUSK_JAILER_CGROUP_H
 #define HUSK_JAILER_CGROUP_H
@@ -21,7 +21,8 @@ struct cgroup_property {
 	const char *value; /* borrowed from the text */
 };
 
-/* The groups of this jail, one for each controller in version 1. Exec closes them. */
+/* The groups of this jail: one in version 2, one for each controller in version 1. exec
+ * closes their descriptors. */
 struct cgroup {
 	unsigned version;
 	size_t n;
@@ -29,24 +30,26 @@ struct cgroup {
 	const char *controllers[CGROUP_DIRS_MAX]; /* borrowed from the properties */
 };
 
+/* Reads the value of --cgroup, which must outlive *out. -EINVAL with text. */
 MUST_CHECK int cgroup_parse_property(
 	const char *text, struct cgroup_property *out, struct err *e);
 
-/* Where a hierarchy is mounted, by the lines of /proc/mounts: of version 1 the one with
- * the controller, of version 2 the first (controller NULL). 0 or -ENOENT. */
+/* Finds where a hierarchy is mounted, in the lines of /proc/mounts: for version 1 the
+ * one with the controller, for version 2 the first (controller NULL). 0 or -ENOENT. */
 MUST_CHECK int cgroup_find_mount(
 	FILE *mounts, unsigned version, const char *controller, char path[PATH_MAX]);
 
-/* Version 2 without properties: the calling process joins the group parent, a relative
- * path, if there is one. No cgroup2 mount is an error. */
+/* For version 2 without properties: the calling process joins the group `parent`, a
+ * path relative to the mount, if that exists. -errno with text, also when no cgroup2 is
+ * mounted. */
 MUST_CHECK int cgroup_join_existing(const char *parent, struct err *e);
 
-/* Makes the groups <mount>/<parent>/<id> and writes the values. c->version is set by
- * the caller. Attaches nothing. */
+/* Makes the groups <mount>/<parent>/<id> and writes the n values. No process joins yet.
+ * The caller sets c->version before. -EINVAL or -errno with text. */
 MUST_CHECK int cgroup_set_up(struct cgroup *c, const char *parent, const char *id,
 	const struct cgroup_property *p, size_t n, struct err *e);
 
-/* Moves the calling process into the groups. */
+/* Moves the calling process into the groups. -errno with text. */
 MUST_CHECK int cgroup_attach(const struct cgroup *c, struct err *e);
 
 #endif

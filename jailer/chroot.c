@@ -24,7 +24,7 @@ int chroot_make_root(
 
 int chroot_unshare(int root, struct err *e)
 {
-	/* unshare moves the working directory, not descriptors, to the new mounts */
+	/* unshare moves the working directory to the new mounts, but no descriptors */
 	if (fchdir(root) < 0)
 		return err_sys(e, "cannot enter the jail's root");
 	if (unshare(CLONE_NEWNS) < 0)
@@ -44,8 +44,9 @@ int chroot_pivot(int *root, struct err *e)
 		move_mount(tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
 		fchdir(tree) < 0)
 		return err_sys(e, "cannot mount the jail's root on itself");
-	/* pivot_root(2): "." twice puts the old root over the new one, to be taken off.
-	 * No directory for it has to be made where others may write. */
+	/* pivot_root(2): with "." twice the old root lies over the new one, from where
+	 * it is unmounted. No directory is needed for it in the jail, where the jail's
+	 * user may write. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "cannot change the root");
 	if (umount2(".", MNT_DETACH) < 0)
@@ -72,7 +73,7 @@ int chroot_make_dirs(int root, uid_t uid, gid_t gid, struct jail_dirs *d, struct
 		r = path_make_dir(d->dev, "net", 0700, &d->net, e);
 	if (r == 0)
 		r = path_make_dir(root, "run", 0700, &run, e);
-	/* from the inside out: who owns a directory can rename what is in it */
+	/* from the inside out: the owner of a directory can rename what is in it */
 	if (r == 0)
 		r = give(run, "/run", uid, gid, e);
 	if (r == 0)

@@ -81,15 +81,15 @@ static int make_node(int dir, const struct node *n, unsigned minor, uid_t uid,
 	AUTO(close_fd) int fd = -1;
 	struct stat st;
 
-	/* the node could be made, but not opened by the monitor */
+	/* mknod would succeed there, and the monitor could not open the node */
 	if (path_has_mount_flag(dir, ST_NODEV))
 		return err_bad(e,
 			"cannot make %s in the jail: it would be on a nodev mount",
 			n->path);
 	if (mknodat(dir, n->name, S_IFCHR | 0600, number) < 0)
 		return err_sys(e, "cannot make %s in the jail", n->path);
-	/* the directory is the jail's user's by now, who could put another file there
-	 */
+	/* the directory belongs to the jail's user by now, who could have put another
+	 * file there */
 	fd = openat(dir, n->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "cannot open %s in the jail", n->path);

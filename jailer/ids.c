@@ -17,7 +17,7 @@
 
 #define CAP_WORDS 2 /* of _LINUX_CAPABILITY_VERSION_3 */
 
-#define FIRST_USER_NS_INODE 0xEFFFFFFDU /* the kernel's, part of its ABI */
+#define FIRST_USER_NS_INODE 0xEFFFFFFDU /* fixed by the kernel's ABI */
 
 struct caps {
 	struct __user_cap_header_struct head;
@@ -47,7 +47,7 @@ bool ids_is_in_user_ns(void)
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != FIRST_USER_NS_INODE;
 }
 
-/* They may not where the namespace was made without any right. */
+/* False in a user namespace that was made without privileges. */
 static bool may_change_groups(void)
 {
 	char text[16];
@@ -83,7 +83,8 @@ int ids_enter_user_ns(uid_t uid, gid_t gid, struct err *e)
 
 	if (unshare(CLONE_NEWUSER) < 0)
 		return err_sys(e, "not root, and cannot make a user namespace");
-	/* without it a group map is refused: it could shed a group that forbids */
+	/* the kernel refuses a group map without this, because dropping a group could
+	 * give access that the group's permission bits deny */
 	r = path_write_text(AT_FDCWD, "/proc/self/setgroups", "deny");
 	if (r < 0)
 		return err_code(e, r, "cannot write /proc/self/setgroups");
@@ -91,7 +92,7 @@ int ids_enter_user_ns(uid_t uid, gid_t gid, struct err *e)
 	return r < 0 ? r : write_map("/proc/self/gid_map", gid, own_gid, e);
 }
 
-/* What exec could give back, even to user 0. */
+/* Empties the set from which exec could give capabilities back, even to user 0. */
 static int empty_bounding_set(struct err *e)
 {
 	unsigned long cap = 0;
@@ -128,7 +129,7 @@ static int check_capabilities(struct err *e)
 	return 0;
 }
 
-/* That nobody but uid:gid is left. */
+/* Checks that uid:gid are the only ids left. */
 static int check_ids(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 {
 	uid_t u[3];
@@ -145,7 +146,7 @@ static int check_ids(uid_t uid, gid_t gid, bool in_user_ns, struct err *e)
 	return 0;
 }
 
-/* That there is no way to another id: 0 is tried by everyone but 0 itself. */
+/* Checks that no other id can be taken: tries 0, or 1 if uid or gid is 0 itself. */
 static int check_no_way_back(uid_t uid, gid_t gid, struct err *e)
 {
 	if (setresuid(uid == 0, uid == 0, uid == 0) == 0 ||
@@ -154,9 +155,11 @@ static int check_no_way_back(uid_t uid, gid_t gid, struct err *e)
 	return 0;
 }
 
-/* The caller's session keyring, and all that whoever has it may read. EPERM is a filter
- * of the caller's, which the monitor has too. A user has 200 keyrings, root any number:
- * without root further jails keep the caller's, to whose user its keys belong. */
+/* Replaces the caller's session keyring, whose keys the monitor could read, by a new
+ * one. Three failures are accepted: ENOSYS, a kernel without keyrings; EPERM, a system
+ * call filter that the caller has, and that the monitor inherits; and EDQUOT without
+ * root, since a user may have 200 keyrings: that jail keeps the keyring of its own
+ * user. */
 static int leave_keyring(bool in_user_ns, struct err *e)
 {
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 ||

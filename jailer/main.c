@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main: the steps by which the jailer puts a monitor into its jail, in the order of the
- * contract, section 7.2. One thread; what it opens is closed by exec.
+ * main: the steps by which the jailer puts a monitor into its jail, as a table, in the
+ * order of the contract (7.2). There is one thread, and exec closes what it opened.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,29 +26,30 @@
 #include "vmm/base/io.h"
 #include "vmm/base/version.h"
 
-#define OWN_WORDS 9 /* of the monitor's command line */
+#define OWN_WORDS 9 /* words of the monitor's command line that the jailer adds */
 
-/* What a step returns in the process that was started first, once it has a child that
- * goes on with the steps. */
+/* What a step returns in the process that was started first, when a child of it goes on
+ * with the steps. */
 #define LEFT_TO_CHILD 1
 
 struct jail {
 	struct options o;
 	uint64_t start_us; /* CLOCK_MONOTONIC when the jailer started */
-	uint64_t parent_cpu_us; /* CPU time of the processes that this one comes from */
+	uint64_t parent_cpu_us; /* CPU time of this process's ancestors in the jailer */
 	char exec_name[NAME_MAX + 1];
-	int exec, base; /* descriptors of the host */
-	int root; /* the host's, then the jail's */
-	int lock; /* the host's root again: of two jailers one goes on */
-	int null; /* /dev/null when daemonizing */
+	int exec, base; /* executable and base directory, on the host */
+	int root; /* the jail's root, seen from the host and later from inside */
+	int lock; /* the same directory, held locked against a second jailer */
+	int null; /* /dev/null, with --daemonize */
 	struct cgroup cgroup;
 	struct devices devices;
 	struct jail_dirs dirs;
-	bool in_user_ns; /* made here */
-	bool binds_devices; /* the host's: it can make none */
-	mode_t umask; /* of the caller, and of the monitor */
-	sighandler_t on_file_too_big; /* likewise */
-	int report[2]; /* a pipe to the process that was started first: its end, ours */
+	bool in_user_ns; /* the jailer has made a user namespace */
+	bool binds_devices; /* mount the host's device nodes, since none can be made */
+	mode_t umask; /* the caller's, given back to the monitor */
+	sighandler_t on_file_too_big; /* likewise, for SIGXFSZ */
+	int report[2]; /* a pipe on which a child tells the first process of a failure
+			*/
 };
 
 static const char *parent_cgroup(const struct jail *j)
@@ -73,7 +74,7 @@ static int open_inputs(struct jail *j, struct err *e)
 		return r;
 	j->in_user_ns = !ids_is_privileged();
 	j->binds_devices = j->in_user_ns || ids_is_in_user_ns();
-	/* now: with --daemonize there is no stderr later */
+	/* warn now, because with --daemonize there is no stderr later */
 	if (ids_keeps_capabilities(j->o.uid, j->in_user_ns))
 		warn("user 0 keeps its capabilities in the jail, and so has ways out of "
 		     "it; another --uid has none");
@@ -84,18 +85,18 @@ static int make_root(struct jail *j, struct err *e)
 {
 	int r;
 
-	/* the modes of what is made do not depend on the caller's */
+	/* the modes of what the jailer makes shall not depend on the caller's umask */
 	j->umask = umask(022);
 	r = chroot_make_root(j->base, j->exec_name, j->o.id, &j->root, e);
 	if (r < 0)
 		return r;
-	/* until exec; a file system may have no locks */
+	/* held until exec; a file system without locks is accepted */
 	j->lock = fcntl(j->root, F_DUPFD_CLOEXEC, 0);
 	if (j->lock < 0)
 		return err_sys(e, "cannot keep the jail's root");
 	if (flock(j->root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return err_bad(e, "another jailer makes the jail '%s'", j->o.id);
-	/* exec would say no more than that permission is denied */
+	/* exec would only say "Permission denied" */
 	if (path_has_mount_flag(j->root, ST_NOEXEC))
 		return err_bad(e,
 			"'%s' is on a noexec mount: the monitor cannot be run there",
@@ -126,14 +127,14 @@ static int set_limits(struct jail *j, struct err *e)
 {
 	int r = ids_limit(RLIMIT_NOFILE, "no-file", j->o.no_file, e);
 
-	/* until exec, a limit that is too low is an error with a text */
+	/* until exec, a file that grows too big shall be an error with a text */
 	j->on_file_too_big = signal(SIGXFSZ, SIG_IGN);
 	return r == 0 && j->o.has_fsize
 		? ids_limit(RLIMIT_FSIZE, "fsize", j->o.fsize, e)
 		: r;
 }
 
-/* Whether the monitor is born into its cgroup by the last process that is spawned. */
+/* Whether the process that becomes the monitor is created in its cgroup. */
 static bool is_spawned_into_cgroup(const struct jail *j)
 {
 	return j->cgroup.version == 2 && j->cgroup.n > 0 &&
@@ -191,7 +192,8 @@ static bool is_first(const struct jail *j)
 	return j->report[0] >= 0;
 }
 
-/* 0 in a child, which goes on; its id in the parent. */
+/* Makes a child that goes on with the steps; is_last: it becomes the monitor. 0 in the
+ * child; in the parent its id, or -errno with text. */
 static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 {
 	uint64_t so_far = cpu_us();
@@ -210,7 +212,8 @@ static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 	return pid;
 }
 
-/* The end of a parent that is not the first, what the first returns. */
+/* For a parent whose child goes on with the steps. The process that was started first
+ * returns LEFT_TO_CHILD, because it waits for the outcome; any other one exits here. */
 static int leave_to_child(const struct jail *j)
 {
 	if (!is_first(j))
@@ -257,7 +260,8 @@ static int write_pid(int fd, pid_t pid, struct err *e)
 	return r < 0 ? err_code(e, r, "cannot write the pid file") : 0;
 }
 
-/* The pid file is made before the process that it names: one that exists stops both. */
+/* Creates the pid file before the process that it names, so that a file that exists
+ * already stops the start. */
 static int enter_pid_ns(struct jail *j, struct err *e)
 {
 	AUTO(close_fd) int file = -1;
@@ -275,7 +279,7 @@ static int enter_pid_ns(struct jail *j, struct err *e)
 			: 0;
 	r = write_pid(file, pid ? pid : getpid(), e);
 	if (r < 0 && pid)
-		(void)kill(pid, SIGKILL); /* it is our child, and not waited for */
+		(void)kill(pid, SIGKILL); /* not waited for yet, so the id is still its */
 	if (r < 0 || pid == 0)
 		return r;
 	return leave_to_child(j);
@@ -322,7 +326,7 @@ static int run_monitor(struct jail *j, struct err *e)
 	return r;
 }
 
-/* The numbers are those of the contract; 1 is in main. */
+/* The numbers are those of the contract, 7.2; step 1 is in main. */
 static int (*const steps[])(struct jail *, struct err *) = {
 	open_inputs, /* 2 */
 	make_root, /* 3 */
@@ -339,7 +343,7 @@ static int (*const steps[])(struct jail *, struct err *) = {
 	run_monitor, /* 15 */
 };
 
-/* On stderr, or to the process that was started first, which has one. */
+/* Reports a failure on stderr; a child tells the first process, which has stderr. */
 static int fail(const struct jail *j, const struct err *e)
 {
 	if (j->report[1] >= 0 && !is_first(j))
@@ -356,7 +360,7 @@ static int run(struct jail *j, struct err *e)
 	io_fill_standard_fds();
 	if (r == 0 && !j->o.daemonize)
 		r = process_check_standard_fds(e);
-	if (r == 0 && !j->o.daemonize) /* the monitor cannot: a jail has no /proc */
+	if (r == 0 && !j->o.daemonize) /* here, since a jail has no /proc */
 		io_own_standard_outputs();
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
 		r = steps[i](j, e);

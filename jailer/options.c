@@ -28,7 +28,7 @@ static const struct arg rows[] = {
 };
 /* clang-format on */
 
-/* argv with its table, whose values are filled in. */
+/* The command line, and the table of options with the values that it gives. */
 struct line {
 	int argc;
 	char **argv;
@@ -69,7 +69,8 @@ static int read_id(const struct line *l, const char *name, uint32_t *out, struct
 		r = args_u64(l->args, ARRAY_LEN(l->args), name, 0, &v, e);
 	if (r < 0)
 		return r;
-	/* 2^32 - 1 is -1, "as it is", to chown and setresuid: it would leave root */
+	/* to chown and setresuid 2^32 - 1 means "no change": the monitor would be root
+	 */
 	if (v >= UINT32_MAX)
 		return err_bad(
 			e, "argument '%s': %s is not below %u", name, text, UINT32_MAX);
@@ -87,7 +88,7 @@ static int read_cgroups(const struct line *l, struct options *o, struct err *e)
 		return err_bad(e, "cgroup version '%s' is neither 1 nor 2", version);
 	o->cgroup_version = version && version[0] == '2' ? 2 : 1;
 	o->parent_cgroup = value(l, "--parent-cgroup");
-	/* the empty path would be the hierarchy's root */
+	/* an empty path would be the hierarchy's root */
 	if (o->parent_cgroup &&
 		(o->parent_cgroup[0] == '\0' || !path_is_inner(o->parent_cgroup)))
 		return err_bad(e,
@@ -143,7 +144,7 @@ static int read_keep_fd(struct options *o, const char *text, struct err *e)
 	return 0;
 }
 
-/* Options that repeat and are not cgroups. */
+/* Reads the options that repeat, but for --cgroup. */
 static int read_lists(const struct line *l, struct options *o, struct err *e)
 {
 	const char *text;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * options: the jailer's command line, read and checked (contract, 7.1) before anything
+ * options: reads and checks the jailer's command line (contract, 7.1), before anything
  * is opened or changed.
  */
 #ifndef HUSK_JAILER_OPTIONS_H
@@ -18,8 +18,8 @@
 /* All text is borrowed from argv. */
 struct options {
 	const char *id, *exec_file, *base_dir;
-	const char *netns; /* NULL: stay */
-	const char *parent_cgroup; /* NULL: the executable's name */
+	const char *netns; /* path, or NULL to stay in the caller's */
+	const char *parent_cgroup; /* NULL for the executable's name */
 	uid_t uid;
 	gid_t gid;
 	bool daemonize, new_pid_ns;
@@ -29,13 +29,13 @@ struct options {
 	uint64_t no_file;
 	uint64_t fsize; /* bytes */
 	bool has_fsize;
-	int keep_fds[KEEP_FDS_MAX]; /* rising */
+	int keep_fds[KEEP_FDS_MAX]; /* in rising order */
 	size_t n_keep_fds;
-	char **extra; /* the words after "--", up to a NULL */
+	char **extra; /* the words after "--", with a NULL at the end */
 };
 
-/* Reads argv. An enum args_found, or -EINVAL or -ENOMEM with text; *o is to be given to
- * options_fini either way. */
+/* Reads argv, which must outlive *o. Returns an enum args_found, or -EINVAL or -ENOMEM
+ * with text. Call options_fini in any case. */
 MUST_CHECK int options_parse(int argc, char **argv, struct options *o, struct err *e);
 void options_fini(struct options *o);
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* The last component of the path by which the kernel knows fd: canonical, and of the
- * very file that is open, which a second walk by realpath would not be. */
+/* The last component of the path by which the kernel knows fd. It is canonical, and is
+ * that of the very file that is open; realpath would walk the path a second time. */
 static int read_name(int fd, char name[NAME_MAX + 1])
 {
 	char link[64], target[PATH_MAX];
@@ -46,7 +46,7 @@ int path_open_exec(const char *path, int *fd, char name[NAME_MAX + 1], struct er
 		return err_sys(e, "cannot read the executable '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return err_bad(e, "the executable '%s' is not a regular file", path);
-	if (st.st_nlink == 0) /* its name would have " (deleted)" at its end */
+	if (st.st_nlink == 0) /* the kernel would add " (deleted)" to its name */
 		return err_bad(e, "the executable '%s' was removed", path);
 	(void)strcpy(name, last);
 	*fd = TAKE_FD(file);

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Closes first to last; an empty range is fine. */
+/* Closes the descriptors from first to last, which may be none. */
 static int close_from_to(unsigned first, unsigned last, struct err *e)
 {
 	if (first <= last && close_range(first, last, CLOSE_RANGE_UNSHARE) < 0)
@@ -70,7 +70,8 @@ pid_t process_spawn(uint64_t flags, int cgroup_fd)
 	long pid;
 
 	if (cgroup_fd >= 0) {
-		/* born there: joining later waits for every CPU of the host */
+		/* created in it, because joining later waits for every CPU of the host
+		 */
 		a.flags |= CLONE_INTO_CGROUP;
 		a.cgroup = (unsigned)cgroup_fd;
 	}

@@ -85,8 +85,8 @@ write_fragment() {
 	done
 }
 
-# Makes $out/obj.base, a copy of the base's objects that is at home in $out/obj: objtool knows
-# where it was built and is made anew, but no object needs to be.
+# Makes $out/obj.base, a copy of the base's objects to be used at $out/obj. objtool contains the
+# path at which it was built, so it is made anew; no object needs to be.
 prepare_tree() {
 	[[ ! -e $out/of || $(cat "$out/of") != "$(cat "$base/stamp")" ]] || return 0
 	say "copying the tree of $base"

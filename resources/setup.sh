@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs with apt what building, testing and measuring husk needs and this machine
-# lacks. Does nothing, quickly, when all is there.
+# Installs, with apt, the packages that building, testing and measuring husk need and this
+# machine lacks. Ends at once when none is missing.
 set -euo pipefail
 
 packages=(
@@ -18,7 +18,7 @@ packages=(
 	iproute2
 )
 
-# A package that dpkg has never heard of is not in its output.
+# dpkg-query prints nothing for a package that it does not know.
 list_missing() {
 	local p here
 
@@ -34,7 +34,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "setup: not root: run 'apt-get install ${missing[*]}' as root first" >&2
 	exit 1
 fi
-# Of two at a time the second waits, and then finds that nothing is missing.
+# A second set-up waits for the first, and then finds that nothing is missing.
 if [ -z "${HUSK_SETUP_LOCKED-}" ]; then
 	HUSK_SETUP_LOCKED=1 exec flock /run/lock/husk-setup "$0"
 fi

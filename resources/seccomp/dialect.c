@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dialect: see the header. libseccomp compares arguments as 64 bits, where the upper
- * half of a 32-bit argument may hold anything; so an order of 32 bits becomes rules
- * that each compare some of its upper bits, as an address range becomes prefixes.
+ * dialect: see the header. libseccomp compares arguments as 64 bits, but the upper half
+ * of a 32-bit argument may hold anything. So "less than" and the like of 32 bits become
+ * several rules with masks, as a range of addresses becomes a list of prefixes.
  */
 #include "resources/seccomp/dialect.h"
 
@@ -115,7 +115,7 @@ static int read_action(const struct json *v, uint32_t *out, struct err *e)
 struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t action;
-	bool including; /* a rule that is there already may come again */
+	bool including; /* the rules are included, and may repeat earlier ones */
 	bool no_api; /* leave out the rules that only the API needs */
 	unsigned n_rules;
 };
@@ -132,8 +132,9 @@ static int add_masked(struct compiler *c, const struct rule *rule,
 	return add(c, rule, cmp, at + 1, e);
 }
 
-/* The 32-bit numbers that differ from val first at a bit which, counted from the top,
- * has a given value in val: those below val where it is set, those above where not. */
+/* Adds rules for a comparison of 32 bits: for each bit of val one with the numbers
+ * whose first difference from val, from the top, is at that bit (they are below val
+ * where the bit is set, and above it where not), and one for val itself. */
 static int add_prefixes(struct compiler *c, const struct rule *rule,
 	struct scmp_arg_cmp *cmp, unsigned at, struct err *e)
 {
@@ -221,7 +222,7 @@ static int add_rules(
 		if (c->no_api && rule.is_for_api)
 			continue;
 		r = add(c, &rule, cmp, 0, e);
-		/* what is first in the text is compared first */
+		/* rules are compared in the order of the text */
 		if (r == 0)
 			(void)seccomp_syscall_priority(c->ctx, rule.nr,
 				(uint8_t)(UINT8_MAX - MIN(i, UINT8_MAX)));
@@ -281,8 +282,8 @@ static int add_included(const struct dialect *f, struct compiler *c,
 	return r;
 }
 
-/* The instructions, by way of a file without a name, which is how libseccomp gives
- * them. */
+/* Fetches the instructions through a file without a name, because libseccomp can only
+ * write them to a file. */
 static int export(
 	scmp_filter_ctx ctx, struct sock_filter **out, size_t *n, struct err *e)
 {
@@ -335,7 +336,7 @@ static int compile(const struct dialect *f, const struct category *cat,
 	if (fallback == action)
 		return err_bad(e, "default_action and filter_action are the same");
 	c->action = action;
-	(void)seccomp_api_set(5); /* what husk's host will know, not this one */
+	(void)seccomp_api_set(5); /* for the kernel of husk's host, not for this one */
 	c->ctx = seccomp_init(fallback);
 	if (!c->ctx)
 		return err_code(e, -ENOMEM, "libseccomp");
@@ -433,7 +434,7 @@ const char *dialect_category(const struct dialect *f, unsigned i)
 	return v ? json_name(v) : NULL;
 }
 
-/* "ioctl KVM_RUN: the vCPU"; conditions without a comment go unsaid. */
+/* Makes "ioctl KVM_RUN: the vCPU"; conditions without a comment are left out. */
 static void describe(const struct json *v, char *words, size_t room)
 {
 	struct rule rule;

@@ -14,8 +14,10 @@
 
 struct dialect;
 
-/* Parses n bytes of JSON. Of another text given as `more`, unless NULL, the rules are
- * added to the categories of the same name. The caller owns *out. -errno with text. */
+/* Parses n bytes of JSON. Unless `more` is NULL, the rules of that text are added to
+ * the categories of the same name. The caller frees *out by dialect_free. -errno with
+ * text.
+ */
 MUST_CHECK int dialect_parse(const char *text, size_t n, const char *more,
 	size_t n_more, struct dialect **out, struct err *e);
 void dialect_free(struct dialect *f);
@@ -26,9 +28,9 @@ const char *dialect_category(const struct dialect *f, unsigned i);
 
 enum dialect_how {
 	DIALECT_WHOLE,
-	/* The answer to a rule that matches is to tell a tracer the rule's number
-	 * instead, by which it learns which rules are of use. That does not touch rules
-	 * included from other categories. */
+	/* A rule that matches reports its number to a tracer, instead of its action, so
+	 * that the tracer learns which rules are used. Rules that are included from
+	 * other categories keep their action. */
 	DIALECT_TRACE,
 	DIALECT_NO_API, /* without the rules that are api_only */
 };
@@ -38,8 +40,8 @@ enum dialect_how {
 MUST_CHECK int dialect_compile(const struct dialect *f, unsigned i,
 	enum dialect_how how, struct sock_filter **insn, size_t *n, struct err *e);
 
-/* Calls rule for each rule of each category. Numbers begin with 1, in the order of the
- * text; words says what it allows and why. */
+/* Calls `rule` for each rule of each category. Numbers begin with 1 and follow the
+ * order of the text; `words` says what the rule allows, and why. */
 void dialect_walk(const struct dialect *f,
 	void (*rule)(unsigned number, const char *category, const char *words));
 

@@ -78,7 +78,7 @@ static int read_filters(struct dialect **out, struct err *e)
 	return r < 0 ? err_add(e, r, "'%s'", arg("--input-file")) : 0;
 }
 
-/* What husk has beside the categories of files: SECCOMP_NO_API. */
+/* The category that husk's built-in filters have and files do not: SECCOMP_NO_API. */
 static int compile_no_api(
 	const struct dialect *f, struct program *p, unsigned *n, struct err *e)
 {
@@ -141,7 +141,7 @@ static int write_file(FILE *out, const struct program *p, unsigned n, struct err
 	for (unsigned i = 0; i < n; i++)
 		put_program(&s, &p[i]);
 	r = stream_finish(&s);
-	/* what husk would refuse is not worth making */
+	/* husk would refuse it */
 	r = r < 0 ? err_code(e, r, "filters")
 		  : seccomp_filter_parse(s.buf, s.len, &set, e);
 	if (r == 0) {
@@ -164,7 +164,7 @@ static void put_array(FILE *out, const struct program *p)
 	(void)fprintf(out, "};\n\n");
 }
 
-/* The names are one string, which needs no relocation at husk's start. */
+/* All names are in one string, which needs no relocation at husk's start. */
 static void put_names(FILE *out)
 {
 	unsigned n = 0;
@@ -213,8 +213,8 @@ static void write_source(FILE *out, const struct program *p, unsigned n)
 
 /* --- */
 
-/* Half a file would be taken for a whole one. A device or a pipe stays: this program
- * did not make it. */
+/* Removes a file that was not written completely. A device or a pipe stays, because
+ * this program did not make it. */
 static void remove_half(const char *path, FILE *out)
 {
 	struct stat st;

@@ -26,14 +26,14 @@ struct condition {
 struct rule {
 	const char *name; /* of the system call */
 	int nr;
-	const struct json *action; /* its own, not yet read, or NULL */
+	const struct json *action; /* the rule's own, as JSON, or NULL */
 	const char *comment;
-	bool is_for_api; /* of no use with --no-api */
+	bool is_for_api; /* left out with --no-api */
 	unsigned n;
 	struct condition condition[RULE_ARGS_MAX];
 };
 
-/* -EINVAL with text when v is no rule. */
+/* Reads the rule v, which *out borrows from. -EINVAL with text when v is not one. */
 MUST_CHECK int rule_read(const struct json *v, struct rule *out, struct err *e);
 
 #endif

@@ -37,7 +37,8 @@ static uint32_t moved(const uint16_t *to, size_t i, uint32_t offset)
 
 static size_t drop_idle(struct sock_filter *insn, size_t n)
 {
-	uint16_t to[PROGRAM_MAX + 1]; /* where each goes; the dropped: to the next */
+	uint16_t to[PROGRAM_MAX +
+		1]; /* new index of each; of a dropped one, the next's */
 	size_t kept = 0, idle = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -66,7 +67,7 @@ static size_t drop_idle(struct sock_filter *insn, size_t n)
 
 size_t trim(struct sock_filter *insn, size_t n)
 {
-	/* What the interpreter does not know, it does not look beyond. */
+	/* the kernel's trial ends at a load of anything but number and architecture */
 	const struct sock_filter first =
 		BPF_STMT(LOAD, offsetof(struct seccomp_data, args[0]));
 

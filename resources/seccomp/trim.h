@@ -9,9 +9,9 @@
 
 #include "vmm/base/base.h"
 
-/* Takes out the comparisons of upper halves of arguments that look at none of their
- * bits, and puts one load before all: so the program may become longer by one, and insn
- * has room for that. Returns the new number of instructions. */
+/* Removes comparisons of the upper half of an argument that mask out all of its bits,
+ * and puts a load in front. The program may become longer by one instruction, for which
+ * insn must have room. Returns the new number of instructions. */
 size_t trim(struct sock_filter *insn, size_t n);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * confine: a path without '/' is a name in the current directory, or "." or "..", which
- * nobody opens as a file. The directory is made for the first input and removed at the
- * end.
+ * confine: see the header. A path without '/' is a name in the current directory, or
+ * "." or "..", which cannot be opened as files. The directory is made for the first
+ * input and removed at the end.
  */
 #include "tests/fuzz/confine.h"
 
@@ -50,7 +50,7 @@ static bool is_kept(const char *name)
 	return name[0] == '.' && (name[1] == '\0' || strcmp(name, "..") == 0);
 }
 
-/* Removes what inputs made, or all. */
+/* Removes the files that inputs made, or all files. */
 static void sweep(bool all)
 {
 	static DIR *d;
@@ -72,8 +72,8 @@ static void remove_dir(void)
 	(void)rmdir(dir);
 }
 
-/* Whether nobody has replaced or changed it. Files are zeroes, so a change that leaves
- * the size and the number of blocks alone would have to write zeroes. */
+/* Whether no input has replaced or changed the file. Files hold zeros, so a change
+ * shows in the size or the number of blocks, unless it wrote zeros. */
 static bool is_as_made(size_t i)
 {
 	struct stat st;
@@ -101,7 +101,7 @@ static void fill(void)
 	}
 }
 
-/* No TAP can be made then, in whatever way an input spells that it wants one. */
+/* Without root no TAP can be made, however an input asks for one. */
 static void drop_net_admin(void)
 {
 	struct __user_cap_header_struct head = {
@@ -147,7 +147,7 @@ static void start(void)
 	(void)atexit(remove_dir);
 }
 
-/* One that leaks takes the lowest number, so those below 64 are enough. */
+/* Descriptors that leak take the lowest numbers, so looking at 64 is enough. */
 static unsigned closed_fds(void)
 {
 	struct pollfd fds[64];

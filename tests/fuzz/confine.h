@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * confine: lets inputs name files without reaching any but those of one directory, for
- * what opens, creates, binds and appends to the paths that it is given; and keeps them
- * from making network interfaces.
+ * confine: keeps inputs that name files to the files of one directory, for targets that
+ * open, create, bind or append to any path that they are given; and keeps inputs from
+ * making network interfaces.
  */
 #ifndef HUSK_CONFINE_H
 #define HUSK_CONFINE_H
 
 #include "vmm/base/base.h"
 
-/* Goes into a new directory with the files kernel, disk, fifo, dir and a few whose
- * names were paths, until confine_leave. The log goes nowhere, at level Off. The thread
- * loses CAP_NET_ADMIN for good. */
+/* Enters the directory, until confine_leave. It has the files kernel, disk, fifo, dir
+ * and a few whose names were paths. The log is off. The thread loses CAP_NET_ADMIN for
+ * good.
+ */
 void confine_enter(void);
-/* Goes back. What was made in the directory is removed, files that were changed are
- * made anew. It aborts if not as many
- * descriptors are open as before. */
+/* Leaves the directory, removes what was made there, and makes files that were changed
+ * anew. Aborts if a descriptor has leaked since confine_enter. */
 void confine_leave(void);
 
-/* A copy of a JSON text, of the same length and with a NUL behind it, for the caller to
- * free, in whose strings no '/' is left however it was written. */
+/* A copy of the n bytes of a JSON text, with a NUL after it, in whose strings every
+ * '/', however it was written, has been replaced. The caller frees it. */
 char *confine_json(const char *text, size_t n);
 
-/* A directory for temporary files, in memory where there is such a one: making a file
- * or binding a socket on a disk costs more than a whole input. */
+/* A directory for temporary files, in memory if possible, because making a file or
+ * binding a socket on a disk costs more than a whole input. */
 const char *confine_tmp(void);
 
-/* What a target calls at the end of an input, if it is not NULL, with bytes that would
- * differ if what ran before had a part in its result, such as the guest's memory. */
+/* A target calls this, if it is not NULL, at the end of an input with the bytes of its
+ * final state, such as the guest's memory. They must not depend on earlier inputs. */
 extern void (*fuzz_on_end)(const void *bytes, size_t n);
 
 #endif

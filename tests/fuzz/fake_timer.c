@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fake_timer: timers of the kernel, replaced for what is linked with a fuzz target. One
- * that is set for a moment that has come fires at once; one that is set for later never
- * does. So no input's result depends on how fast it runs, and setting a timer, the most
- * expensive system call of a reset, costs no more than the others.
+ * fake_timer: replaces the kernel's timers in all that is linked with a fuzz target. A
+ * timer that is set for a moment that has passed fires at once; one that is set for
+ * later never fires. So no input's result depends on how fast it runs, and setting a
+ * timer, the most expensive system call of a reset, costs no more than the others.
  */
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -40,7 +40,7 @@ int timerfd_settime(
 		*old = (struct itimerspec){ .it_value = { 0, 0 } };
 	if (is_due(&to->it_value, flags))
 		return eventfd_write(fd, 1);
-	/* what it was set for before does not count any more */
+	/* an earlier setting that has fired does not count any more */
 	(void)!read(fd, &n, sizeof(n));
 	return 0;
 }

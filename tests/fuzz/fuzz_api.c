@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_api: bytes as a client sends them, through the HTTP parser, the routes, the JSON
- * and the handlers, to a machine that never starts. Beyond the sanitizers it asks that
- * each reply has its form, that a refused request changes no setting, and that what GET
- * /vm/config prints makes the same machine.
+ * fuzz_api: the input is what a client sends. It goes through the HTTP parser, the
+ * routes, the JSON parser and the handlers, to a machine that never starts. Beyond the
+ * sanitizers the target checks that each reply is well formed, that a refused request
+ * changes no setting, and that what GET /vm/config prints makes the same machine.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -30,8 +30,8 @@ static void check_fault(const struct json *body)
 	assert(json_string(message) && !json_element(body, 1));
 }
 
-/* That it is JSON. Settings are asked for again and again: the text that was looked at
- * last is not looked at twice. */
+/* Checks that text is JSON. Settings are asked for again and again, so a text that is
+ * the same as the last one is not parsed again. */
 static void check_body(const struct http_reply *r)
 {
 	static char last[16 << 10];
@@ -65,7 +65,7 @@ static void check_reply(const struct http_request *req, const struct http_reply 
 	check_body(r);
 }
 
-/* The reply's body, for the caller to free, or NULL; *status too. */
+/* Returns the reply's body, which the caller frees, or NULL, and sets *status. */
 static char *ask(struct api *a, const struct http_request *req, unsigned *status)
 {
 	struct http_reply reply = { 0 };
@@ -88,14 +88,14 @@ static char *settings(struct api *a)
 	return text;
 }
 
-/* With a kernel set, an action could start it, as far as KVM lets it. */
+/* With a kernel set, an action could start the machine, as far as KVM lets it. */
 static bool may_start(const struct api *a, const struct http_request *req)
 {
 	return strstr(req->path, "actions") &&
 		machine_boot_source(a->machine)->kernel_image_path;
 }
 
-/* *known are the settings, or NULL after a request that may have changed them. */
+/* *known: the settings as text, or NULL after a request that may have changed them. */
 static void serve(struct api *a, const struct http_request *sent, char **known)
 {
 	struct http_request req = *sent;

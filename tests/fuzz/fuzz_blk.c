@@ -2,11 +2,10 @@
  *
  * fuzz_blk: a hostile driver of transport, queue and block device. The input is a list
  * of steps: register accesses, bytes in guest memory, descriptors, whole requests,
- * notifications, and things that happen on the host meanwhile. What must hold is
- * checked after every step. Deterministic: each input starts with new memory, a new
- * disk and a new device. The first byte may ask for a disk whose requests stay in
- * flight until the input completes them, in any order, and for a limiter that only a
- * patch fills.
+ * notifications, and events on the host. Invariants are checked after every step. It is
+ * deterministic, because each input starts with new memory, a new disk and a new
+ * device. The first byte may choose a disk whose requests stay in flight until the
+ * input completes them, in any order, and a limiter that only a patch refills.
  */
 #include <assert.h>
 #include <endian.h>
@@ -83,7 +82,7 @@ static void engine_submit_all(struct disk *d)
 	(void)d;
 }
 
-/* Completes number i of those in flight. */
+/* Completes number i of the requests in flight. */
 static void complete(unsigned i, bool fail)
 {
 	struct disk_req **at = &held, *req;
@@ -131,7 +130,7 @@ static struct disk *open_disk(bool read_only)
 
 static void attach(bool read_only)
 {
-	/* in an hour, so that no input depends on the time */
+	/* refilled in an hour, so that no input depends on the time */
 	static const struct limiter_cfg some = { { 16384, 4096, 3600000 },
 		{ 8, 2, 3600000 } },
 					none;
@@ -195,7 +194,7 @@ static void set_desc(
 	poke(DESC + i * sizeof(d), &d, sizeof(d));
 }
 
-/* A request as a driver makes it, but for the numbers in it. */
+/* A request of the form that a driver uses, with numbers from the input. */
 static void request(struct input *in)
 {
 	unsigned first = take_u8(in) % RING_SIZE;
@@ -230,7 +229,7 @@ static void snapshot(struct input *in)
 	mmio_destroy(t);
 	attach(how == 1);
 	mmio_pause(t);
-	/* No checksum: the fields are to be reached. */
+	/* no checksum, so that the input reaches the fields */
 	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
 	s.buf[at % s.len] ^= xor;
 	loaded_garbage = loaded_garbage || xor != 0;
@@ -283,7 +282,7 @@ static void write_register(struct input *in)
 	set_reg(at, take_u32(in));
 }
 
-/* What only an asynchronous disk's inputs do. */
+/* Steps for an asynchronous disk only. */
 static void step_async(struct input *in, uint8_t what)
 {
 	struct limiter_patch p = { true, true, blk_limiter(mmio_vdev(t)) };
@@ -307,7 +306,7 @@ static void step_async(struct input *in, uint8_t what)
 	}
 }
 
-/* No write went past the disk. */
+/* Checks that no write went past the end of the disk. */
 static void check_file(void)
 {
 	struct stat st = { 0 };
@@ -361,7 +360,7 @@ static void step(struct input *in)
 	}
 }
 
-/* Every request taken was answered or is in flight. */
+/* Checks that every request that was taken has been answered or is in flight. */
 static void check(void)
 {
 	const struct queue *q = &mmio_vdev(t)->queue[0];
@@ -372,7 +371,7 @@ static void check(void)
 		assert((uint16_t)(q->last_avail - q->next_used) == n_held);
 }
 
-/* What the guest and the disk have at the end. */
+/* A checksum of what the guest and the disk hold at the end. */
 static void tell_result(void)
 {
 	static uint8_t bytes[PIECE];

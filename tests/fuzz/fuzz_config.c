@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_config: any bytes as JSON, as each body of the API, and as a config file applied
- * to a machine that never starts. Beyond the sanitizers it asks that a refusal has a
- * text of one line, leaves its output alone, and that no descriptor stays open.
+ * fuzz_config: the input is read as JSON, as each body of the API, and as a config file
+ * for a machine that never starts. Beyond the sanitizers the target checks that a
+ * refusal has a text of one line and changes no output, and that no descriptor leaks.
  */
 #include <assert.h>
 #include <ctype.h>
@@ -78,7 +78,7 @@ static void read_serial(const struct json *v)
 	fields_fini(&serial_cfg_fields, &c);
 }
 
-/* What a template that was taken may hold, whatever the text says. */
+/* Checks the limits of a template that was accepted. */
 static void read_cpu(const struct json *v)
 {
 	struct cpu_template t = { 0 };
@@ -97,7 +97,8 @@ static void read_cpu(const struct json *v)
 	cpu_template_fini(&t);
 }
 
-/* All bodies from this value, and from what it holds if that is a list or a config. */
+/* Reads each body from this value, and from its elements if it is a list or a config.
+ */
 static void read_bodies(const struct json *v)
 {
 	static const char *const names[] = { "machine-config", "boot-source", "drives",

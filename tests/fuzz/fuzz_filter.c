@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_filter: the input is a file of system call filters, as it is and with the right
- * checksum put behind it. What is refused has a reason; what is taken has all of its
- * instructions inside what was read.
+ * fuzz_filter: the input is a file of system call filters. It is read as it is, and
+ * with the right checksum at its end. The target checks that a refusal has a text, and
+ * that the instructions of a file that is accepted lie within what was read.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_http: any bytes to the parser, in pieces whose sizes the input chooses: byte i
- * of its first eight, over and over; then the same bytes whole. Beyond the sanitizers
- * it asks that both say the same and that requests and errors are what http.h promises.
+ * fuzz_http: the input goes to the parser twice: in pieces, whose sizes are the input's
+ * first eight bytes in turn, and in one piece. Beyond the sanitizers the target checks
+ * that both give the same result, and that requests and errors are as http.h promises.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static bool feed(struct http_parser *p, const char *at, size_t left, uint64_t *s
 	return true;
 }
 
-/* What was heard of n bytes, as one number. */
+/* A checksum of what the parser made of n bytes. */
 static uint64_t run(const uint8_t *sizes, const char *bytes, size_t n)
 {
 	AUTO(http_parser_destroy) struct http_parser *p = http_parser_create(MAX_BODY);
@@ -83,7 +83,7 @@ static uint64_t run(const uint8_t *sizes, const char *bytes, size_t n)
 		abort();
 	for (size_t at = 0, i = 0; at < n && open; i++) {
 		size_t piece = sizes ? MIN((size_t)sizes[i % PIECES] + 1, n - at) : n;
-		/* an allocation of its own: a read past it is seen */
+		/* an allocation of its own, so that ASan sees a read past it */
 		char *copy = malloc(piece);
 
 		if (!copy)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_kernel: the input is a kernel image. It is loaded both ways into fresh memory of
- * two ranges; the two must agree, and what was accepted must lie inside memory with
- * nothing written below the lowest address. What was accepted is then made ready to
- * boot, with itself as its initrd, which must not touch the kernel.
+ * fuzz_kernel: the input is a kernel image. It is loaded both ways (KERNEL_READ and
+ * KERNEL_MAP) into fresh memory of two ranges. Both must agree, and an image that is
+ * accepted must lie inside memory, with nothing written below the lowest address. It is
+ * then made ready to boot with the same file as initrd, which must not touch the
+ * kernel.
  */
 #include <asm/bootparam.h>
 #include <stdlib.h>
@@ -33,8 +34,8 @@ static void require(bool ok)
 
 static struct loaded load(int fd, enum kernel_load_how how)
 {
-	/* Low memory is small, so that the hole is near for what a mutation can reach;
-	 * the loader takes the ranges from guest_mem. */
+	/* Low memory is small, so that mutations of a size or an address reach its end.
+	 * The loader takes the ranges from guest_mem. */
 	const struct guest_range ranges[] = {
 		{ 0, 32 * MIB },
 		{ X86_HOLE_END, 8 * MIB },
@@ -92,7 +93,7 @@ static uint64_t number(struct guest_mem *mem, gpa_t at, size_t bytes)
 	return n;
 }
 
-/* Where the kernel is told that the initrd lies. */
+/* The place of the initrd that the boot structures name. */
 static gpa_t initrd_of(struct guest_mem *mem, const struct x86_entry *x)
 {
 	if (!x->is_pvh)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_net: a hostile driver of a network device, and a wire that is no better. The
+ * fuzz_net: a hostile driver of a network device, and hostile frames from the host. The
  * input is a list of steps: register accesses, bytes in guest memory, descriptors,
- * chains for both rings, notifications, frames from the wire, pauses and snapshots.
- * What must hold is checked after every step. Deterministic: each input starts with
- * empty memory, an empty wire and a device that is new or as new; limits are without a
- * refill, so no time matters.
+ * chains for both rings, notifications, frames from the TAP, pauses and snapshots.
+ * Invariants are checked after every step. It is deterministic: each input starts with
+ * empty memory, an empty TAP and a device that is new or reset; limiters are never
+ * refilled, so time does not matter.
  */
 #include <assert.h>
 #include <endian.h>
@@ -48,8 +48,8 @@ static struct mmio *t;
 static int wire, tap_end;
 static uint16_t avail_idx[2];
 static unsigned n_snapshots;
-static bool is_worn; /* the device: by what a reset does not undo */
-static bool loaded_garbage; /* a snapshot that was tampered with */
+static bool is_worn; /* the device has changed in a way that a reset does not undo */
+static bool loaded_garbage; /* a snapshot that was tampered with was loaded */
 static uint8_t frame[FRAME_MAX + 1024];
 
 static void poke(gpa_t at, const void *p, size_t n)
@@ -95,9 +95,9 @@ static void attach(uint8_t limits)
 	(void)r;
 }
 
-/* A device is made for the first input, and again after one that wore it. Others find
- * it reset, with nothing on the wire. That it is as when it was new, as far as a
- * snapshot tells, is checked each time. */
+/* A device is made for the first input, and after each input that wore it. Other inputs
+ * get the old one, reset and with nothing on the TAP; that its snapshot is the same as
+ * that of a new device is checked each time. */
 static void attach_or_reuse(uint8_t limits)
 {
 	static struct stream fresh;
@@ -127,7 +127,7 @@ static void attach_or_reuse(uint8_t limits)
 		fresh = now;
 		return;
 	}
-	/* what follows are limiters, which have the time in them, and no limits */
+	/* limiters come after this; they hold the time, and no limit is set */
 	end = memmem(now.buf, now.len, "NET ", 4);
 	assert(end && memcmp(now.buf, fresh.buf, (size_t)(end - now.buf)) == 0);
 	(void)end;
@@ -211,7 +211,7 @@ static void post_buffer(struct input *in)
 	offer(0, (uint16_t)first);
 }
 
-/* A frame as a driver posts it, but for the numbers in it. */
+/* A frame of the form that a driver posts, with numbers from the input. */
 static void post_frame(struct input *in)
 {
 	unsigned first = take_u8(in) % RING_SIZE, second = (first + 1) % RING_SIZE;
@@ -243,7 +243,7 @@ static uint16_t le16_at(const uint8_t *p)
 	return (uint16_t)(p[0] | p[1] << 8);
 }
 
-/* Whatever a guest did, what reaches the wire is a frame with a header that holds. */
+/* Checks that what reaches the TAP is a frame with a valid header. */
 static void take_wire(void)
 {
 	ssize_t got;
@@ -279,7 +279,7 @@ static void snapshot(struct input *in)
 	attach(limits);
 	is_worn = true;
 	mmio_pause(t);
-	/* No checksum: the fields are to be reached. */
+	/* no checksum, so that the input reaches the fields */
 	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
 	s.buf[at % s.len] ^= xor;
 	loaded_garbage = loaded_garbage || xor != 0;
@@ -297,7 +297,7 @@ static uint32_t status(void)
 	return le32toh(value);
 }
 
-/* Paused, a device has nothing of the guest's. */
+/* Checks that a paused device holds no chain of the guest. */
 static void pause_resume(void)
 {
 	mmio_pause(t);

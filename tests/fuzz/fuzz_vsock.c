@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_vsock: a hostile driver of the socket device, and a host that does what it likes
- * on the other side. The input is a list of steps: packets with chosen fields, receive
- * buffers, notifications, pauses, resets, snapshots, clients and servers on the host.
- * What must hold is checked after every step. Deterministic: no deadline comes
+ * fuzz_vsock: a hostile driver of the socket device, and hostile programs on the host.
+ * The input is a list of steps: packets with chosen fields, receive buffers,
+ * notifications, pauses, resets, snapshots, clients and servers on the host. Invariants
+ * are checked after every step. It is deterministic, because no deadline ever passes
  * (fake_timer.c).
  */
 #include <assert.h>
@@ -155,7 +155,7 @@ static void notify(unsigned q)
 	poll_loop();
 }
 
-/* Ports that connections are likely to have. */
+/* A port that some connection is likely to have. */
 static uint32_t take_port(struct input *in)
 {
 	uint8_t b = take_u8(in);
@@ -165,7 +165,7 @@ static uint32_t take_port(struct input *in)
 	return b & 0x80 ? ((uint32_t)1 << 30) + b % 16 : b % 8;
 }
 
-/* A packet that is right but for what the input makes wrong. */
+/* A valid packet, in which the input may change fields. */
 static void packet(struct input *in)
 {
 	unsigned first = 2u * (avail_idx[1] % (RING_SIZE / 2));
@@ -244,7 +244,7 @@ static void hang_up(int *fd)
 	*fd = -1;
 }
 
-/* What a program on the host may do with one of its sockets. */
+/* A step of a program on the host with one of its sockets. */
 static void host_step(struct input *in)
 {
 	uint8_t b = take_u8(in);
@@ -379,8 +379,9 @@ static void step(struct input *in)
 	}
 }
 
-/* Every chain that was taken came back, connections add up, and a driver that keeps the
- * rings' rules has seen no fault but for a buffer or header that is too small. */
+/* Checks that every chain that was taken came back, that the counts of connections add
+ * up, and that a driver that keeps the rings' rules sees no fault but for a buffer or a
+ * header that is too small. */
 static void check(void)
 {
 	const struct vsock_stats *s = vsock_stats(mmio_vdev(t));
@@ -395,7 +396,7 @@ static void check(void)
 			mmio_vdev(t)->queue[q].next_used);
 }
 
-/* Whatever happened: after a reset there is no connection, and the loop comes to rest.
+/* Checks that after a reset no connection is left, and that the loop has nothing to do.
  */
 static void check_end(void)
 {
@@ -416,7 +417,7 @@ static void tell_result(void)
 		fuzz_on_end(bytes, PIECE);
 }
 
-/* Memory as it was when it was new; buffers only if they may have been used. */
+/* Makes memory as it was when new; clears buffers only if they may have been used. */
 static void clear_memory(void)
 {
 	static const uint8_t zero[PIECE - BUFFERS];

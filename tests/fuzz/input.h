@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * input: what a fuzzer gives, taken from the front; past its end there are zeroes. At
- * most one take_ in an expression: their order would be the compiler's.
+ * input: reads a fuzzer's input from the front; past its end there are zeros. Use one
+ * take_ in an expression at most, because the compiler would choose their order.
  */
 #ifndef HUSK_FUZZ_INPUT_H
 #define HUSK_FUZZ_INPUT_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * replay: runs a fuzz target on every file of the directories given, without libFuzzer:
- * so that the saved inputs are part of `make check` with any compiler. Each runs twice,
- * in order of name and then the other way round; what the target says of its end must
- * be the same both times, so that no input's result depends on those before it. A crash
- * or a sanitizer's report is a failure; so is a directory without inputs.
+ * replay: runs a fuzz target on every file of the given directories, without libFuzzer,
+ * so that `make check` tries the saved inputs with any compiler. Each input runs twice,
+ * in order of names and then in reverse; the target's checksum of its final state must
+ * be the same both times, so that no input depends on those before it. A crash or a
+ * sanitizer's report is a failure; so is a directory without inputs.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +30,7 @@ static void add_result(const void *bytes, size_t n)
 		sum = (sum ^ b[i]) * 0x100000001b3;
 }
 
-/* 0 or -errno with text. */
+/* Runs the target on one file. 0, or -errno with text. */
 static int run_file(const char *dir, const char *name, struct err *e)
 {
 	char path[4096];
@@ -74,7 +74,7 @@ static int is_input(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-/* How many inputs a directory has, or -errno with text. */
+/* Runs all inputs of a directory. Their number, or -errno with text. */
 static int run_dir(const char *dir, struct err *e)
 {
 	struct dirent **files;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmdline: see the header. Words are told apart as the kernel does it (lib/cmdline.c,
- * next_arg): by spaces outside double quotes.
+ * cmdline: see the header. The line is split into words as the kernel does it
+ * (lib/cmdline.c, next_arg): at spaces outside double quotes.
  */
 #include "vmm/codec/cmdline.h"
 
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The word at or after `at`: true and [*start, *end) set, false at the end of text. */
+/* Finds the word at or after `at` and sets [*start, *end). False at the end of text. */
 static bool next_word(const char *text, size_t at, size_t *start, size_t *end)
 {
 	bool quoted = false;
@@ -23,8 +23,8 @@ static bool next_word(const char *text, size_t at, size_t *start, size_t *end)
 	return *end > *start;
 }
 
-/* The word as an argument, as next_arg cuts it: the name ends at the first '=' that is
- * not the first character, and quotes around the word or the value are dropped. */
+/* Splits a word as next_arg does: the name ends at the first '=' that is not the first
+ * character, and quotes around the word or the value are dropped. */
 static struct cmdline_arg parse_word(const char *word, size_t n)
 {
 	struct cmdline_arg a = { .name = word, .name_len = n };
@@ -90,7 +90,7 @@ bool cmdline_value_is(const struct cmdline_arg *a, const char *value)
 		memcmp(a->value, value, a->value_len) == 0;
 }
 
-/* Names the first character that is not printable ASCII. */
+/* Refuses text with a character that is not printable ASCII. what: its name. */
 static int check_printable(const char *text, const char *what, struct err *e)
 {
 	for (size_t i = 0; text[i] != '\0'; i++)

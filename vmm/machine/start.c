@@ -8,12 +8,12 @@
 #include <sys/random.h>
 
 #include "vmm/base/phases.h"
-#include "vmm/boot/kernel_args.h"
 #include "vmm/codec/cmdline.h"
 #include "vmm/machine/internal.h"
 #include "vmm/process/landlock.h"
 #include "vmm/x86/boot.h"
 #include "vmm/x86/cpuid.h"
+#include "vmm/x86/kernel_args.h"
 #include "vmm/x86/vcpu_state.h"
 
 /* What one step leaves for those after it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * acpi: the tables of the ACPI specification 6.4, made in one page on the stack and
- * written once; the DSDT's bytecode (chapter 20) by a handful of emitters. The same
- * plan gives the same bytes. Trusts the plan.
+ * acpi: the tables are made in one page on the stack and written once, the DSDT's
+ * bytecode (AML, chapter 20) by a few emitters. The same plan gives the same bytes. The
+ * plan is trusted. Numbers in comments are sections of the ACPI specification 6.4.
  */
 #include "vmm/x86/acpi.h"
 
@@ -13,7 +13,7 @@
 #include "vmm/legacy/power.h"
 
 enum {
-	TABLES_MAX = 4096, /* so that a package length of two bytes always does */
+	TABLES_MAX = 4096, /* so that every package length fits into two bytes */
 	TABLE_ALIGN = 16,
 	RSDP_BYTES = 36, /* 5.2.5.3 */
 	RSDP_BYTES_V1 = 20, /* what its first checksum covers */
@@ -24,7 +24,7 @@ enum {
 	FACS_ALIGN = 64,
 };
 
-/* Bytes being put together. Once something did not fit, nothing more is written. */
+/* The bytes so far. Once something did not fit, nothing more is added. */
 struct out {
 	bool full;
 	size_t n;
@@ -107,8 +107,8 @@ static void end_table(struct out *o, size_t at)
 	o->b[at + HEADER_CHECKSUM] = checksum(o->b + at, n);
 }
 
-/* AML. A package is what starts with its own length (20.2.4): its two-byte form, which
- * holds up to 4095, is always used. begin returns what end needs. */
+/* AML. A package is a construct that starts with its own length (20.2.4), here always
+ * in the two-byte form, which holds up to 4095. begin_* returns what end_* needs. */
 enum {
 	AML_ZERO = 0x00,
 	AML_ONE = 0x01,
@@ -186,8 +186,8 @@ static void put_name_integer(struct out *o, const char name[4], uint32_t value)
 	put_integer(o, value);
 }
 
-/* _HID of a plug and play id, compressed (19.3.4, "EISA ID"): letters in 5 bits each,
- * then four digits; here "PNP" and the digits. */
+/* _HID as a compressed plug and play id (19.3.4, "EISA ID"): three letters of 5 bits
+ * each, here "PNP", and four digits. */
 static void put_hid_pnp(struct out *o, uint16_t digits)
 {
 	put_name(o, "_HID");
@@ -198,7 +198,8 @@ static void put_hid_pnp(struct out *o, uint16_t digits)
 	put8(o, (uint8_t)digits);
 }
 
-/* Name (_CRS, Buffer (size) { descriptors, end tag }): begin, put_*, end. */
+/* Name (_CRS, Buffer (size) { descriptors, end tag }), made by begin_crs, some put_*
+ * and end_crs. */
 struct crs {
 	size_t package, size;
 };
@@ -220,7 +221,7 @@ static void end_crs(struct out *o, struct crs c)
 	uint16_t n;
 
 	put8(o, 0x79); /* end tag, 6.4.2.9 */
-	put8(o, 0); /* its checksum: 0 is always right */
+	put8(o, 0); /* its checksum: 0 means that there is none */
 	n = (uint16_t)(o->n - c.size - 2);
 	if (!o->full)
 		memcpy(o->b + c.size, &n, sizeof(n));
@@ -272,7 +273,7 @@ static void put_virtio(struct out *o, unsigned index, const struct boot_device *
 	end_package(o, at);
 }
 
-/* Microsoft, "Virtual Machine Generation ID": where the 16 bytes are. */
+/* Says where the 16 bytes are (Microsoft, "Virtual Machine Generation ID"). */
 static void put_vmgenid(struct out *o)
 {
 	size_t at = begin_device(o, "VGEN"), package;
@@ -289,7 +290,7 @@ static void put_vmgenid(struct out *o)
 	end_package(o, at);
 }
 
-/* The generic event device (5.6.9): an interrupt that runs _EVT, which tells VGEN. */
+/* The generic event device (5.6.9): its interrupt runs _EVT, which notifies VGEN. */
 static void put_events(struct out *o)
 {
 	size_t at = begin_device(o, "GED0"), method;
@@ -304,14 +305,14 @@ static void put_events(struct out *o)
 	put(o, "_EVT", 4);
 	put8(o, 0x09); /* one argument, serialized */
 	put8(o, AML_NOTIFY);
-	put(o, "VGEN", 4); /* found upwards, in the scope */
+	put(o, "VGEN", 4); /* is found in the enclosing scope */
 	put_integer(o, 0x80); /* the generation has changed */
 	end_package(o, method);
 	end_package(o, at);
 }
 
-/* On hardware-reduced ACPI Linux has no ISA interrupts but those that ACPI names, so
- * the port that it knows by itself would have none. */
+/* On a hardware-reduced machine Linux has only the ISA interrupts that ACPI names, so
+ * without this COM1, which it knows by itself, would have none. */
 static void put_console(struct out *o)
 {
 	size_t at = begin_device(o, "COM1");
@@ -328,7 +329,6 @@ static void put_console(struct out *o)
 
 static void put_keyboard(struct out *o)
 {
-	enum { KEYBOARD_GSI = 1 };
 	size_t at = begin_device(o, "PS2K");
 	struct crs c;
 
@@ -336,12 +336,13 @@ static void put_keyboard(struct out *o)
 	c = begin_crs(o);
 	put_ports(o, X86_I8042_PORT, 1);
 	put_ports(o, X86_I8042_PORT + 4, 1);
-	put_interrupt(o, KEYBOARD_GSI);
+	put_interrupt(o, X86_KEYBOARD_GSI);
 	end_crs(o, c);
 	end_package(o, at);
 }
 
-/* Powering off is a sleep state (7.4.2.6): what to write into the control registers. */
+/* To power off is a sleep state, S5 (7.4.2.6): what to write to the control registers.
+ */
 static void put_s5(struct out *o)
 {
 	size_t package;
@@ -350,7 +351,7 @@ static void put_s5(struct out *o)
 	package = begin_package(o, AML_PACKAGE);
 	put8(o, 2);
 	put_integer(o, POWER_SLEEP_TYPE_S5);
-	put_integer(o, POWER_SLEEP_TYPE_S5); /* PM1b's, which there is not */
+	put_integer(o, POWER_SLEEP_TYPE_S5); /* for PM1b, which does not exist */
 	end_package(o, package);
 }
 
@@ -375,7 +376,7 @@ static gpa_t put_dsdt(struct out *o, const struct boot_plan *plan)
 	return X86_ACPI_GPA + at;
 }
 
-/* A register at a port (5.2.3.2). */
+/* A register at an I/O port (5.2.3.2). */
 static void put_register(struct out *o, uint16_t port, uint8_t bits)
 {
 	enum { IO_SPACE = 1, BYTES_1 = 1, BYTES_2 = 2 };
@@ -387,16 +388,16 @@ static void put_register(struct out *o, uint16_t port, uint8_t bits)
 	put64(o, port);
 }
 
-/* Zeros up to an offset of the table that began at `at`: fields of hardware that there
- * is not. */
+/* Zeros up to an offset in the table that began at `at`: the fields of hardware that
+ * does not exist. */
 static void put_zeros_to(struct out *o, size_t at, size_t offset)
 {
 	if (!o->full)
 		put_zeros(o, offset - (o->n - at));
 }
 
-/* Where the firmware and the kernel share a lock, which firmware that does nothing
- * after the start never takes. Not on hardware-reduced machines. */
+/* The FACS holds a lock that firmware and kernel share; here nothing ever takes it.
+ * Hardware-reduced machines have none. */
 static gpa_t put_facs(struct out *o)
 {
 	size_t at;
@@ -411,16 +412,16 @@ static gpa_t put_facs(struct out *o)
 	return X86_ACPI_GPA + at;
 }
 
-/* The fixed hardware of a machine that is not hardware-reduced, in the fields from
- * offset 36 to 109: power management by the PM1 registers, without SMM, timer and
- * general-purpose events. */
+/* The FADT's fields from offset 36 to 109, for a machine that is not hardware-reduced:
+ * power management by the PM1 registers, without SMM, timer or general-purpose events.
+ */
 static void put_fixed_hardware(struct out *o, size_t at, gpa_t facs, gpa_t dsdt)
 {
 	put32(o, (uint32_t)facs);
 	put32(o, (uint32_t)dsdt);
 	put_zeros_to(o, at, 46);
 	put16(o, X86_SCI_GSI);
-	put_zeros_to(o, at, 56); /* SMI_CMD 0: always in ACPI mode */
+	put_zeros_to(o, at, 56); /* SMI_CMD 0: the machine is always in ACPI mode */
 	put32(o, X86_ACPI_PORT + POWER_PM1_EVENT);
 	put32(o, 0); /* PM1b */
 	put32(o, X86_ACPI_PORT + POWER_PM1_CONTROL);
@@ -428,8 +429,8 @@ static void put_fixed_hardware(struct out *o, size_t at, gpa_t facs, gpa_t dsdt)
 	put8(o, 4); /* bytes of PM1's status and enable */
 	put8(o, 2); /* and of its control */
 	put_zeros_to(o, at, 96);
-	put16(o,
-		101); /* latencies of C2 and C3 above 100 and 1000 us: there are none */
+	/* latencies above 100 and 1000 us: the processor has no C2 and no C3 */
+	put16(o, 101);
 	put16(o, 1001);
 }
 
@@ -441,7 +442,7 @@ static void put_fadt_flags(struct out *o, const struct boot_plan *plan)
 		NO_VGA = 1 << 2,
 		NO_MSI = 1 << 3,
 		NO_ASPM = 1 << 4,
-		NO_CMOS_RTC = 1 << 5, /* one without interrupts: no alarms */
+		NO_CMOS_RTC = 1 << 5, /* husk's has no interrupt, so no alarms */
 		/* fixed features, 5.2.9 */
 		WBINVD = 1 << 0,
 		NO_POWER_BUTTON = 1 << 4,
@@ -489,8 +490,8 @@ static gpa_t put_fadt(struct out *o, const struct boot_plan *plan, gpa_t dsdt)
 	return X86_ACPI_GPA + at;
 }
 
-/* Lines and pins are the same, edge and active high up to 15 as on ISA, which needs no
- * overrides; the DSDT says so of those above. */
+/* Line n is pin n. Lines up to 15 are edge-triggered and active high, as on ISA, and so
+ * need no override; for those above the DSDT says the same. */
 static gpa_t put_madt(struct out *o, unsigned n_vcpus, bool pics)
 {
 	enum { LAPIC = 0, IOAPIC = 1, LAPIC_NMI = 4, ENABLED = 1, ALL = 0xff };
@@ -514,13 +515,13 @@ static gpa_t put_madt(struct out *o, unsigned n_vcpus, bool pics)
 	put8(o, LAPIC_NMI); /* 5.2.12.7 */
 	put8(o, 6);
 	put8(o, ALL);
-	put16(o, 0); /* as the bus does it */
+	put16(o, 0); /* polarity and trigger mode are the bus's */
 	put8(o, 1); /* LINT1 */
 	end_table(o, at);
 	return X86_ACPI_GPA + at;
 }
 
-/* At the start, where room was left for it. */
+/* Fills the room that was left for the RSDP at the start. */
 static void fill_rsdp(struct out *o, gpa_t xsdt)
 {
 	size_t n = o->n;

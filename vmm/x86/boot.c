@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * boot_x86: see the header. Start-up is the product, so it writes what the kernel's
- * entry needs and nothing that is zero already: some 10 pages below 1 MiB beside the
- * files. Trusts the plan, which config checked; not the files, nor what a kernel says
- * of itself.
+ * boot: see the header. Start-up is the product, so only what the kernel's entry needs
+ * is written, and no zeros: some 10 pages below 1 MiB beside the files. The plan is
+ * trusted, because vmm/machine/config.c checked it; the files are not.
  */
 #include "vmm/x86/boot.h"
 
@@ -11,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/boot/file.h"
+#include "vmm/boot/kernel_file.h"
 #include "vmm/codec/cmdline.h"
 #include "vmm/x86/acpi.h"
 #include "vmm/x86/mptable.h"
@@ -20,7 +19,7 @@
 enum {
 	E820_RAM = 1,
 	E820_RESERVED = 2,
-	LOADER_UNDEFINED = 0xff, /* type_of_loader: one without a number of its own */
+	LOADER_UNDEFINED = 0xff, /* type_of_loader of a loader without a number */
 	BOOT_FLAG = 0xaa55,
 	HEADER_MAGIC = 0x53726448, /* "HdrS" */
 	HEADER_VERSION = 0x020f,
@@ -65,17 +64,18 @@ static gpa_t place_above(
 	gpa_t roof =
 		round_down(MIN(kernel_low_end(mem), k->initrd_max + 1), PAGE_BYTES);
 
-	/* guest: k->end and initrd_max are the kernel's word; no sum is formed */
+	/* guest: k->end and initrd_max come from the file, so no sum may wrap */
 	if (roof < floor || n > roof - floor)
 		return 0;
 	roof = round_down(roof - n, PAGE_BYTES);
 	return roof >= floor ? roof : 0;
 }
 
-/* Within the first 2 MiB if it fits there, where the boot structures are and pages are
- * small: a huge page less to zero before the first run. Else as high as the kernel
- * takes it: Linux allocates downwards from the end of memory, so the initrd shares its
- * last huge page with what is touched anyway. Else anywhere below the kernel. */
+/* Where to put an initrd of n bytes; 0 when it fits nowhere. The first choice is the
+ * first 2 MiB, which have small pages: that spares zeroing a huge page before the guest
+ * runs. The second is as high as the kernel accepts, because Linux allocates downwards
+ * from the end of memory and will touch the huge page there anyway. The last is
+ * anywhere below the kernel. */
 static gpa_t choose_initrd_place(
 	const struct guest_mem *mem, const struct kernel_image *k, uint64_t n)
 {
@@ -108,7 +108,7 @@ static int place_initrd(const struct boot_plan *plan, struct guest_mem *mem,
 			(unsigned long long)k->end,
 			(unsigned long long)MIN(
 				kernel_low_end(mem) - 1, k->initrd_max));
-	r = kernel_place(&f, &whole, e);
+	r = kernel_file_place(&f, &whole, e);
 	if (r == 0)
 		*out = (struct guest_range){ whole.at, whole.n };
 	return r;
@@ -153,8 +153,8 @@ static void add_e820(struct boot_params *bp, gpa_t start, gpa_t end, uint32_t ty
 static void fill_e820(struct boot_params *bp, const struct guest_mem *mem)
 {
 	add_e820(bp, 0, X86_EBDA_GPA, E820_RAM);
-	/* MP table, VMGenID, ACPI and the BIOS entry live here; no one misses the
-	 * rest */
+	/* MP table, VMGenID, ACPI and the BIOS entry are here; the rest is not worth an
+	 * entry of its own */
 	add_e820(bp, X86_EBDA_GPA, X86_HIGH_GPA, E820_RESERVED);
 	add_e820(bp, X86_HIGH_GPA, kernel_low_end(mem), E820_RAM);
 	for (unsigned i = 1; i < guest_mem_ranges(mem); i++) {
@@ -165,9 +165,9 @@ static void fill_e820(struct boot_params *bp, const struct guest_mem *mem)
 	}
 }
 
-/* The header that a bzImage brings along, or what a vmlinux needs of one: without a
- * version Linux takes the zero page for not copied yet, without the magic and flag it
- * takes it for an old one. */
+/* Fills the setup header: a bzImage brings one along, for a vmlinux it is made here.
+ * Without a version Linux believes that the zero page is not filled yet; without the
+ * magic number and the boot flag it believes that the loader is an old one. */
 static void fill_header(struct boot_params *bp, const struct kernel_image *k)
 {
 	if (k->setup_len > 0)
@@ -181,8 +181,8 @@ static void fill_header(struct boot_params *bp, const struct kernel_image *k)
 			.cmdline_size = k->cmdline_max,
 		};
 	bp->hdr.type_of_loader = LOADER_UNDEFINED;
-	bp->hdr.loadflags &= (uint8_t)~CAN_USE_HEAP; /* real mode's heap: none */
-	bp->hdr.setup_data = 0; /* none is passed, whatever the file says */
+	bp->hdr.loadflags &= (uint8_t)~CAN_USE_HEAP; /* there is no real-mode heap */
+	bp->hdr.setup_data = 0; /* husk passes none, whatever the file says */
 }
 
 static int write_zero_page(struct guest_mem *mem, const struct kernel_image *k,
@@ -200,8 +200,8 @@ static int write_zero_page(struct guest_mem *mem, const struct kernel_image *k,
 	return guest_write(mem, X86_ZERO_PAGE_GPA, &bp, sizeof(bp));
 }
 
-/* __BOOT_CS and __BOOT_DS as the protocol asks for them ("64-bit Boot Protocol"); their
- * bits: SDM volume 3, 3.4.5. */
+/* Writes the segments __BOOT_CS and __BOOT_DS of the protocol ("64-bit Boot Protocol");
+ * the bits are in the SDM, volume 3, 3.4.5. */
 static int write_gdt(struct guest_mem *mem)
 {
 	static const uint64_t gdt[X86_GDT_BYTES / 8] = {
@@ -212,12 +212,12 @@ static int write_gdt(struct guest_mem *mem)
 	return guest_write(mem, X86_GDT_GPA, gdt, sizeof(gdt));
 }
 
-/* An identity map of all below 4 GiB in pages of 2 MiB, which every 64-bit processor
- * has; not every one has those of 1 GiB. Linux needs itself, the zero page and the
- * command line and maps what else it touches; smaller guests count on memory and
- * devices. Accessed and dirty are set, so that the processor need not write them. The
- * entries are made in place: with a copy this would be half of what boot_load computes.
- */
+/* Writes an identity map of all addresses below 4 GiB, in pages of 2 MiB, because not
+ * every processor has pages of 1 GiB. Linux needs only itself, the zero page and the
+ * command line mapped; smaller guests rely on all memory and devices being mapped.
+ * Accessed and dirty bits are set, so that the processor need not write them. The
+ * entries are made in place: with a copy, this would be half of all that boot_load
+ * computes. */
 static int write_page_tables(struct guest_mem *mem)
 {
 	enum { PRESENT = 1, WRITABLE = 2, ACCESSED = 0x20, DIRTY = 0x40, BIG = 0x80 };
@@ -243,8 +243,8 @@ static int write_page_tables(struct guest_mem *mem)
 	return 0;
 }
 
-/* Where a kernel that restarts through the BIOS jumps to, in real mode: reboot=b, and
- * what Linux falls back to where it misses EFI. Any address will do for the code. */
+/* Writes the code to which a kernel jumps, in real mode, when it restarts through the
+ * BIOS: Linux with reboot=b, or as its last resort. The code runs at any address. */
 static int write_bios_entry(struct guest_mem *mem)
 {
 	static const uint8_t code[] = {
@@ -272,7 +272,7 @@ static int write_tables(const struct boot_plan *plan, struct guest_mem *mem)
 	return r;
 }
 
-/* What the 64-bit boot protocol of Linux asks for. */
+/* Writes what Linux's 64-bit boot protocol asks for. */
 static int write_linux(struct guest_mem *mem, const struct kernel_image *k,
 	const struct guest_range *rd)
 {
@@ -285,7 +285,7 @@ static int write_linux(struct guest_mem *mem, const struct kernel_image *k,
 	return r;
 }
 
-/* The memory map of PVH has e820's types. */
+/* Writes what PVH asks for. Its memory map has e820's types. */
 static int write_pvh(struct guest_mem *mem, const struct guest_range *rd)
 {
 	struct boot_params bp = { .e820_entries = 0 };

@@ -6,8 +6,6 @@
 
 #include "vmm/x86/cpuid.h"
 
-enum { VENDOR_BYTES = 12 };
-
 #define LEAF_VENDOR 0u
 #define LEAF_BRAND_FIRST 0x80000002u
 #define LEAF_BRAND_LAST 0x80000004u
@@ -28,19 +26,13 @@ void cpu_template_fini(struct cpu_template *t)
 	*t = (struct cpu_template){ 0 };
 }
 
-/* SDM and APM, leaf 0: the vendor's name is in EBX, EDX, ECX. */
 static int check_vendor(const struct cpu_template *t, struct cpuid *c, struct err *e)
 {
-	const struct kvm_cpuid_entry2 *x = cpuid_find(c, LEAF_VENDOR, 0);
-	char host[VENDOR_BYTES + 1] = { 0 };
+	char host[CPUID_VENDOR_BYTES];
 
 	if (t->vendor == CPU_VENDOR_ANY)
 		return 0;
-	if (x) {
-		memcpy(host, &x->ebx, 4);
-		memcpy(host + 4, &x->edx, 4);
-		memcpy(host + 8, &x->ecx, 4);
-	}
+	cpuid_read_vendor(c, host);
 	if (strcmp(host, vendors[t->vendor].id) == 0)
 		return 0;
 	return err_bad(e, "%s is for %s processors; this host is %s", t->name,
@@ -52,7 +44,8 @@ static void change(uint32_t *reg, struct cpuid_bits bits)
 	*reg = (*reg & ~bits.clear) | bits.set;
 }
 
-/* A guest that is told another vendor takes errata and MSRs for there that are not. */
+/* Puts back vendor and brand. A guest that is told another vendor would expect errata
+ * and MSRs that the processor does not have. */
 static void keep_identity(
 	struct kvm_cpuid_entry2 *x, const struct kvm_cpuid_entry2 *host)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cpu_templates_x86: husk's own templates, as the bits that each takes away or gives.
- * Bits by the Intel SDM, volume 2, CPUID (SDM); the AMD APM, volume 3, appendix E
- * (APM); IA32_ARCH_CAPABILITIES by the SDM, volume 4, table 2-2.
+ * cpu_templates: husk's own templates, as the bits that each clears or sets. The bits
+ * are described in the Intel SDM, volume 2, CPUID (SDM), and the AMD APM, volume 3,
+ * appendix E (APM); those of IA32_ARCH_CAPABILITIES in the SDM, volume 4, table 2-2.
  *
  *   C3    Ivy Bridge, on any later Intel processor
  *   T2    Haswell, on any later Intel processor
- *   T2S   T2 for snapshots that move: also the same list of processor bugs everywhere,
- *         that of the host that has most of them
+ *   T2S   T2 for snapshots that move between hosts: every host also shows the same list
+ *         of processor bugs, that of the host with most of them
  *   T2CL  T2 on Cascade Lake and later, with the instructions that T2A has
  *   T2A   the same instructions on AMD Milan
  */
@@ -18,8 +18,7 @@
 #define BIT(n) (1u << (n))
 #define BIT64(n) (1ull << (n))
 
-/* Leaf 1, EAX: stepping 3:0, model 7:4, family 11:8, type 13:12, and of model and
- * family the upper parts 19:16 and 27:20. */
+/* Leaf 1, EAX: stepping 3:0, model 7:4 and 19:16, family 11:8 and 27:20, type 13:12. */
 #define CPUID_1_EAX_VERSION 0x0fff3fffu
 #define VERSION_IVY_BRIDGE_EP 0x306e4u /* family 6, model 0x3e, stepping 4 */
 #define VERSION_HASWELL_EP 0x306f2u /* family 6, model 0x3f, stepping 2 */
@@ -103,7 +102,7 @@
 #define CPUID_D1_EAX_XGETBV1 BIT(2)
 #define CPUID_D1_EAX_XSAVES BIT(3)
 
-/* Leaves 0x80000001 and 0x80000008 (APM, E.4.2 and E.4.7; what Intel has, as there). */
+/* Leaves 0x80000001 and 0x80000008 (APM, E.4.2 and E.4.7). Intel has the same bits. */
 #define CPUID_X1_ECX_SVM BIT(2)
 #define CPUID_X1_ECX_LZCNT BIT(5)
 #define CPUID_X1_ECX_SSE4A BIT(6)
@@ -153,7 +152,7 @@
 	(CPUID_1_EDX_PSN | CPUID_1_EDX_DS | CPUID_1_EDX_ACPI | CPUID_1_EDX_SS | \
 		CPUID_1_EDX_TM | CPUID_1_EDX_PBE)
 
-/* What neither Ivy Bridge nor Haswell has, or what a guest shall not have. */
+/* What neither Ivy Bridge nor Haswell has, and what no guest shall have. */
 #define NOT_7_EBX                                                                     \
 	(CPUID_7_EBX_SGX | CPUID_7_EBX_HLE | CPUID_7_EBX_RTM | CPUID_7_EBX_RDT_M |    \
 		CPUID_7_EBX_MPX | CPUID_7_EBX_RDT_A | CPUID_7_EBX_AVX512F |           \
@@ -169,7 +168,7 @@
 		CPUID_7_ECX_SGX_LC)
 #define NOT_7_EDX (CPUID_7_EDX_AVX512_4VNNIW | CPUID_7_EDX_AVX512_4FMAPS)
 
-/* Haswell's leaves 1 and 7, for all whose name begins with T2. */
+/* Haswell's leaves 1 and 7, for all templates whose name begins with T2. */
 #define HASWELL_LEAF_1                                                                 \
 	{                                                                              \
 		.leaf = 1,                                                             \
@@ -234,7 +233,7 @@ static const struct cpuid_change c3_cpuid[] = {
 	},
 };
 
-/* Of T2 and T2S. */
+/* T2 and T2S. */
 static const struct cpuid_change t2_cpuid[] = {
 	HASWELL_LEAF_1,
 	HASWELL_LEAF_7,
@@ -287,7 +286,7 @@ static const struct cpuid_change t2a_cpuid[] = {
 	},
 };
 
-/* As Skylake says of itself, with the bugs of all that came after. */
+/* Skylake's own list, with the bugs that were found in all later processors. */
 static const struct msr_change t2s_msrs[] = {
 	{
 		.addr = MSR_ARCH_CAPABILITIES,
@@ -298,8 +297,8 @@ static const struct msr_change t2s_msrs[] = {
 	},
 };
 
-/* The bugs that the host does not have stay said: only controls that a guest does not
- * get, and what has no meaning yet, go. */
+/* The bits that say which bugs the host does not have stay. Cleared are controls that a
+ * guest does not get, and bits without a meaning yet. */
 static const struct msr_change t2cl_msrs[] = {
 	{
 		.addr = MSR_ARCH_CAPABILITIES,

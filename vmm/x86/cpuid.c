@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cpuid_x86: see the header. Leaves by the Intel SDM, volume 2, CPUID (SDM), and the
- * AMD APM, volume 3, appendix E (APM). The table comes from KVM, which is trusted, and
- * may lack any leaf: what is not there is not changed.
+ * cpuid: see the header. Leaves are described in the Intel SDM, volume 2, CPUID (SDM),
+ * and the AMD APM, volume 3, appendix E (APM). The table comes from KVM, which is
+ * trusted but may lack any leaf; a leaf that is not there is not added.
  */
 #include "vmm/x86/cpuid.h"
 
@@ -31,7 +31,7 @@ enum {
 
 enum vendor { VENDOR_OTHER, VENDOR_INTEL, VENDOR_AMD };
 
-/* Bits that are the same for every machine and vCPU. */
+/* Bits that are set or cleared alike for every machine and vCPU. */
 struct rule {
 	uint32_t leaf, subleaf;
 	enum reg reg;
@@ -39,45 +39,44 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-	/* Hypervisor: without it a guest looks for no kvm-clock. The TSC-deadline timer
-	 * comes with KVM's local APIC, and KVM leaves it to us to say so. */
+	/* Hypervisor: without it a guest does not look for kvm-clock. TSC-deadline: the
+	 * timer is part of KVM's local APIC, but KVM does not announce it by itself. */
 	{ 1, 0, ECX, BIT(31) | BIT(24), 0 },
-	/* MONITOR and MWAIT: a guest that waits in them keeps the processor from
-	 * others, unseen by the host; KVM makes them no-ops. */
+	/* MONITOR and MWAIT: a guest that waits in them would keep the processor from
+	 * others without the host's knowledge, so KVM makes them no-ops. */
 	{ 1, 0, ECX, 0, BIT(3) },
-	/* UMWAIT and TPAUSE (WAITPKG), MONITORX: the same from user mode. */
+	/* UMWAIT and TPAUSE (WAITPKG), MONITORX: the same, from user mode. */
 	{ 7, 0, ECX, 0, BIT(5) },
 	{ LEAF_EXT_FEATURES, 0, ECX, 0, BIT(29) },
-	/* Power management: turbo, energy bias and hardware P-states are the host's.
-	 * What stays is ARAT, that the APIC timer does not stop. */
+	/* Power management: turbo, energy bias and hardware P-states are the host's
+	 * business. ARAT stays: the APIC timer does not stop. */
 	{ 6, 0, EAX, 0, ~BIT(2) },
 	{ 6, 0, EBX, 0, ALL },
 	{ 6, 0, ECX, 0, ALL },
 	{ 6, 0, EDX, 0, ALL },
-	/* Virtualisation inside the guest, VMX and SVM: much of KVM that a guest need
-	 * not reach, with state that is in no snapshot. */
+	/* Nested virtualisation, VMX and SVM: it would open much of KVM to the guest,
+	 * and has state that no snapshot holds. */
 	{ 1, 0, ECX, 0, BIT(5) },
 	{ LEAF_EXT_FEATURES, 0, ECX, 0, BIT(2) },
-	/* Performance monitoring: it tells one guest about another, and its state is in
-	 * no snapshot. Debug store (DTES64, DS), PDCM, processor trace, last branch
-	 * records (ARCH_LBR), that leaf 0x23 is there. */
+	/* Performance monitoring: it shows one guest what another does, and has state
+	 * that no snapshot holds. Here debug store (DTES64, DS), PDCM, processor trace,
+	 * last branch records (ARCH_LBR), and the bit that announces leaf 0x23. */
 	{ 1, 0, ECX, 0, BIT(2) | BIT(15) },
 	{ 1, 0, EDX, 0, BIT(21) },
 	{ 7, 0, EBX, 0, BIT(25) },
 	{ 7, 0, EDX, 0, BIT(19) },
 	{ 7, 1, EAX, 0, BIT(8) },
-	/* And AMD's: IBS, PerfTsc. */
+	/* Likewise AMD's IBS and PerfTsc. */
 	{ LEAF_EXT_FEATURES, 0, ECX, 0, BIT(10) | BIT(27) },
 };
 
-/* What cpuid_hide_counters hides: PerfCtrExtCore, PerfCtrExtNB, PerfCtrExtLLC of AMD.
- */
+/* What cpuid_hide_counters hides: AMD's PerfCtrExtCore, PerfCtrExtNB, PerfCtrExtLLC. */
 static const struct rule counter_rules[] = {
 	{ LEAF_EXT_FEATURES, 0, ECX, 0, CPUID_EXT_ECX_COUNTERS },
 };
 static const uint32_t counter_leaves[] = { CPUID_COUNTERS, CPUID_COUNTERS_AMD };
 
-/* Leaves of which every subleaf goes. KVM answers 0 for what is missing. */
+/* Leaves that are removed with all their subleaves. A guest reads 0 for them. */
 static const uint32_t removed[] = {
 	5, /* MONITOR and MWAIT */
 	0x14, /* processor trace */
@@ -86,7 +85,7 @@ static const uint32_t removed[] = {
 	0x23, /* performance monitoring, continued */
 	0x8000001b, /* IBS */
 	0x8000000a, /* SVM */
-	0x80000026, /* AMD's extended topology: the host's */
+	0x80000026, /* AMD's extended topology, which is that of the host */
 };
 
 struct kvm_cpuid_entry2 *cpuid_find(struct cpuid *c, uint32_t leaf, uint32_t subleaf)
@@ -115,7 +114,7 @@ static void set_bits(uint32_t *reg, unsigned high, unsigned low, uint32_t value)
 	*reg = (*reg & ~mask) | (value << low & mask);
 }
 
-/* The number of bits that n different numbers take. */
+/* How many bits it takes to tell n numbers apart. */
 static unsigned bits_for(unsigned n)
 {
 	unsigned bits = 0;
@@ -130,20 +129,27 @@ static unsigned threads_per_core(const struct cpuid_topology *t)
 	return t->smt && t->n_vcpus > 1 ? 2 : 1;
 }
 
-static enum vendor find_vendor(struct cpuid *c)
+/* SDM and APM, leaf 0: the name is in EBX, EDX, ECX. */
+void cpuid_read_vendor(struct cpuid *c, char name[static CPUID_VENDOR_BYTES])
 {
 	const struct kvm_cpuid_entry2 *x = cpuid_find(c, 0, 0);
-	char name[12];
 
+	memset(name, 0, CPUID_VENDOR_BYTES);
 	if (!x)
-		return VENDOR_OTHER;
+		return;
 	memcpy(name, &x->ebx, 4);
 	memcpy(name + 4, &x->edx, 4);
 	memcpy(name + 8, &x->ecx, 4);
-	if (memcmp(name, "GenuineIntel", 12) == 0)
+}
+
+static enum vendor find_vendor(struct cpuid *c)
+{
+	char name[CPUID_VENDOR_BYTES];
+
+	cpuid_read_vendor(c, name);
+	if (strcmp(name, "GenuineIntel") == 0)
 		return VENDOR_INTEL;
-	if (memcmp(name, "AuthenticAMD", 12) == 0 ||
-		memcmp(name, "HygonGenuine", 12) == 0)
+	if (strcmp(name, "AuthenticAMD") == 0 || strcmp(name, "HygonGenuine") == 0)
 		return VENDOR_AMD;
 	return VENDOR_OTHER;
 }
@@ -180,7 +186,7 @@ static void apply_rules(struct cpuid *c, const struct rule *list, size_t n)
 }
 
 /* SDM and APM, leaf 1: EBX has the initial APIC id, how many ids a package has, and the
- * size of a cache line in 8 bytes; EDX 28 (HTT) says that the second is meant. */
+ * size of a cache line in units of 8 bytes; EDX 28 (HTT) makes the second valid. */
 static void fill_features(
 	struct cpuid *c, unsigned index, const struct cpuid_topology *t)
 {
@@ -208,9 +214,10 @@ static struct kvm_cpuid_entry2 *need_topology(struct cpuid *c, uint32_t subleaf)
 	return x;
 }
 
-/* SDM, leaf 0xb: subleaf 0 is the core's threads, 1 the package's cores; each has how
- * far to shift an x2APIC id to get the next level's, and how many vCPUs the level has.
- * What comes after the second level is invalid, which KVM answers by itself. */
+/* SDM, leaf 0xb: subleaf 0 describes the threads of a core, subleaf 1 the cores of the
+ * package. Each has the number of bits by which to shift an x2APIC id to get the next
+ * level's, and the number of vCPUs of its level. KVM itself answers that further
+ * subleaves are invalid. */
 static int fill_topology(
 	struct cpuid *c, unsigned index, const struct cpuid_topology *t, struct err *e)
 {
@@ -236,8 +243,8 @@ static int fill_topology(
 	return 0;
 }
 
-/* SDM, leaf 4; APM, leaf 0x8000001d, the same but for EAX 31:26: caches of level 1 and
- * 2 belong to a core, those above to the package. */
+/* SDM, leaf 4; APM, leaf 0x8000001d, which is the same but for EAX 31:26. Caches of
+ * level 1 and 2 belong to a core, those above to the package. */
 static void fill_caches(struct cpuid *c, uint32_t leaf, const struct cpuid_topology *t)
 {
 	unsigned threads = threads_per_core(t);
@@ -254,8 +261,8 @@ static void fill_caches(struct cpuid *c, uint32_t leaf, const struct cpuid_topol
 	}
 }
 
-/* APM, leaves 0x80000001, 0x80000008 and 0x8000001e: the number of threads and of the
- * bits of an APIC id, and where this vCPU is. One node. */
+/* APM, leaves 0x80000001, 0x80000008 and 0x8000001e: the number of threads, the width
+ * of an APIC id, and the place of this vCPU. There is one node. */
 static void fill_amd(struct cpuid *c, unsigned index, const struct cpuid_topology *t)
 {
 	unsigned threads = threads_per_core(t);
@@ -274,14 +281,14 @@ static void fill_amd(struct cpuid *c, unsigned index, const struct cpuid_topolog
 	}
 	fill_caches(c, LEAF_AMD_CACHE, t);
 	if (x && (x = cpuid_find(c, LEAF_EXT_FEATURES, 0))) {
-		set_bits(&x->ecx, 1, 1, t->n_vcpus > 1); /* CmpLegacy: goes with HTT */
-		set_bits(&x->ecx, 22, 22, 1); /* TopologyExtensions: 0x8000001d and e */
+		set_bits(&x->ecx, 1, 1, t->n_vcpus > 1); /* CmpLegacy, as HTT */
+		set_bits(&x->ecx, 22, 22, 1); /* has leaves 0x8000001d and 0x8000001e */
 	}
 }
 
 enum { BRAND_BYTES = 48 };
 
-/* " @ 2.90GHz" from the host's brand string, or nothing. */
+/* Copies the frequency of the host's brand string, as " @ 2.90GHz", if it has one. */
 static void copy_frequency(const char *host, char *out, size_t n)
 {
 	const char *unit = strstr(host, "GHz"), *start = unit;
@@ -293,9 +300,9 @@ static void copy_frequency(const char *host, char *out, size_t n)
 		(void)snprintf(out, n, " @ %.*s", (int)(unit + 3 - start), start);
 }
 
-/* One name a vendor, so that guests of one fleet see one processor: leaves 0x80000002
- * to
- * 4. The frequency stays, for Intel's guests that read it there. */
+/* Leaves 0x80000002 to 4. Every processor of a vendor gets the same name, so that
+ * guests see one processor on all hosts of a fleet. Intel's frequency stays, because
+ * some guests read it there. */
 static void fill_brand(struct cpuid *c, enum vendor vendor)
 {
 	char brand[BRAND_BYTES + 1] = { 0 }, frequency[16] = { 0 };

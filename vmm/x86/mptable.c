@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mptable: the tables of the MultiProcessor Specification 1.4, chapter 4, each made on
- * the stack and written once. Trusts its caller for the number of vCPUs.
+ * mptable: the tables are made on the stack and written once. Numbers in comments are
+ * sections of the MultiProcessor Specification 1.4.
  */
 #include "vmm/x86/mptable.h"
 
@@ -21,7 +21,7 @@ enum {
 	INT_EXT = 3,
 	CPU_ENABLED = 1,
 	CPU_BOOT = 2,
-	CPU_SIGNATURE = 0x600, /* family 6; CPUID tells the truth */
+	CPU_SIGNATURE = 0x600, /* family 6; a kernel that cares asks CPUID */
 	CPU_FEATURES = 0x201, /* APIC and FPU */
 	LAPIC_VERSION = 0x14,
 	IOAPIC_VERSION = 0x11, /* as KVM's own says */
@@ -64,14 +64,14 @@ struct ioapic { /* 4.3.3 */
 	uint32_t address;
 };
 
-struct interrupt { /* 4.3.4 and 4.3.5: flags 0 means as the bus does it */
+struct interrupt { /* 4.3.4, 4.3.5; flags 0: polarity and trigger are the bus's */
 	uint8_t type, kind;
 	uint16_t flags;
 	uint8_t bus, bus_irq, to_apic, to_pin;
 };
 
-/* Everything in the order in which it lies in memory; unused CPUs are left out by
- * writing the two halves one after the other. */
+/* Two halves in the order of memory. The second is written right after the last CPU
+ * that is used in the first. */
 struct first_half {
 	struct floating floating;
 	struct header header;
@@ -89,9 +89,10 @@ _Static_assert(sizeof(struct floating) == 16, "4.1");
 _Static_assert(sizeof(struct header) == 44, "4.2");
 _Static_assert(sizeof(struct cpu) == 20, "4.3.1");
 _Static_assert(sizeof(struct first_half) + sizeof(struct second_half) <= KIB,
-	"the table ends within the first KiB of the EBDA, where it is searched");
+	"kernels search the first KiB of the EBDA");
 
-/* What makes the bytes sum to 0, when the checksum among them is 0. */
+/* The checksum byte of data, in which that byte is 0 now: it makes the sum of all bytes
+ * 0. sum: 0, or the checksum of the part before. */
 static uint8_t checksum(const void *data, size_t n, uint8_t sum)
 {
 	const uint8_t *p = data;
@@ -124,8 +125,8 @@ static void fill_interrupts(struct second_half *t, uint8_t ioapic_id)
 		.flags = IOAPIC_ENABLED,
 		.address = X86_IOAPIC_GPA,
 	};
-	/* ISA means edge and active high. Lines past 15 are no ISA lines, but Linux
-	 * takes a line's number from here, and so finds the same that ACPI says. */
+	/* ISA lines are edge-triggered and active high. Those past 15 are not on ISA,
+	 * but naming them here gives Linux the same numbers as ACPI. */
 	for (unsigned i = 0; i < X86_GSIS; i++)
 		t->gsi[i] = (struct interrupt){ ENTRY_IO_INT, INT_VECTORED, 0, ISA_BUS,
 			(uint8_t)i, ioapic_id, (uint8_t)i };
@@ -167,8 +168,8 @@ int mptable_write(struct guest_mem *mem, unsigned n_vcpus)
 	r = guest_write(mem, X86_MPTABLE_GPA, &a, first);
 	if (r == 0)
 		r = guest_write(mem, X86_MPTABLE_GPA + first, &b, sizeof(b));
-	/* Linux scans the first KiB, then this one, mapping every 16 bytes anew: the
-	 * copy saves it 64 mappings (mpparse_find_mptable in arch/x86/kernel) */
+	/* Linux scans the first KiB of memory before the EBDA and maps every 16 bytes
+	 * anew: the copy spares it 64 mappings (arch/x86/kernel/mpparse.c) */
 	if (r == 0)
 		r = guest_write(mem, 0, &a.floating, sizeof(a.floating));
 	return r;

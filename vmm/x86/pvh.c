@@ -17,7 +17,7 @@ enum { START_INFO_VERSION = 1 /* the first with a memory map */ };
 struct start_info { /* hvm_start_info */
 	uint32_t magic;
 	uint32_t version;
-	uint32_t flags; /* none: not the first domain of a Xen */
+	uint32_t flags; /* 0 */
 	uint32_t n_modules;
 	uint64_t modules_gpa;
 	uint64_t cmdline_gpa;
@@ -51,8 +51,8 @@ _Static_assert(sizeof(struct module) == 32, "");
 _Static_assert(sizeof(struct map_entry) == 24, "");
 _Static_assert(sizeof(struct page) <= PAGE_BYTES, "the zero page comes after it");
 
-/* The protocol leaves the selectors open; a kernel brings a GDT of its own. SDM volume
- * 3, 3.4.5 and 7.2.2. */
+/* The protocol asks for segments and no particular GDT, since a kernel brings its own.
+ * The bits are in the SDM, volume 3, 3.4.5 and 7.2.2. */
 static int write_gdt(struct guest_mem *mem)
 {
 	static const uint64_t gdt[X86_GDT_BYTES / 8] = {

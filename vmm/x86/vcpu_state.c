@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vcpu_state: the register state in which a boot protocol starts a kernel. Linux's
- * 64-bit protocol: long mode, flat segments, paging on with the tables that boot.c
- * wrote. PVH (Xen, docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, no
- * paging. Before the vCPU runs.
+ * vcpu_state: see the header. By Linux's 64-bit protocol a kernel starts in long mode,
+ * with flat segments and the page tables that boot.c wrote; by PVH (Xen,
+ * docs/misc/pvh.pandoc) in 32-bit protected mode, with flat segments and no paging.
  */
 #include <asm/kvm.h>
 #include <errno.h>
@@ -31,8 +30,6 @@ enum {
 	LVT_MODE_EXTINT = 7 << 8,
 };
 
-/* KVM's own features, too, are only those that CPUID announces: else a guest could use
- * what a template has taken away. */
 int vcpu_state_set_cpuid(int fd, const struct cpuid *c, struct err *e)
 {
 	const struct kvm_enable_cap cap = {
@@ -40,15 +37,15 @@ int vcpu_state_set_cpuid(int fd, const struct cpuid *c, struct err *e)
 		.args = { 1 },
 	};
 
-	(void)ioctl(fd, KVM_ENABLE_CAP, &cap); /* not before Linux 5.10 */
+	(void)ioctl(fd, KVM_ENABLE_CAP, &cap); /* fails before Linux 5.10 */
 	if (ioctl(fd, KVM_SET_CPUID2, &c->head) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries", c->head.nent);
 	return 0;
 }
 
-enum { MSRS_AT_ONCE = 64 }; /* KVM takes less than 256 */
+enum { MSRS_AT_ONCE = 64 }; /* KVM accepts fewer than 256 */
 
-/* Reads n of the template's MSRs, from the first'th, changes and writes them. */
+/* Reads, changes and writes n of the template's MSRs, from number `first` on. */
 static int change_some_msrs(
 	int fd, const struct cpu_template *t, unsigned first, unsigned n, struct err *e)
 {
@@ -87,8 +84,8 @@ int vcpu_state_change_msrs(int fd, const struct cpu_template *t, struct err *e)
 	return r;
 }
 
-/* The descriptors that boot.c and pvh.c put into the GDT: the TSS of PVH, code, and
- * data. */
+/* Selectors of what boot.c and pvh.c put into the GDT: the TSS (PVH only), code, data.
+ */
 enum { TSS = 0x08, CODE = 0x10, DATA = 0x18, TSS_BYTES = 0x68 };
 
 static void set_segments(struct kvm_sregs *s, bool is_pvh)
@@ -166,8 +163,8 @@ static void set_lvt(struct kvm_lapic_state *l, unsigned at, uint32_t mode)
 	__builtin_memcpy(l->regs + at, &v, sizeof(v));
 }
 
-/* Virtual wire mode: PIC interrupts at LINT0, NMI at LINT1 (MP specification, 3.6.2.2).
- */
+/* Virtual wire mode (MP specification, 3.6.2.2): LINT0 takes the 8259s' interrupts,
+ * LINT1 the NMI. */
 static int set_lapic(int fd, struct err *e)
 {
 	struct kvm_lapic_state l;
@@ -183,7 +180,7 @@ int vcpu_state_set_boot(int fd, const struct x86_entry *entry, struct err *e)
 {
 	int r = set_msrs(fd, e);
 
-	if (r < 0 || !entry) /* the rest is set by the INIT that a vCPU waits for */
+	if (r < 0 || !entry) /* INIT and start-up IPI set the rest */
 		return r;
 	r = set_lapic(fd, e);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io: all bytes or an error, over short transfers and signals.
+ * io: transfers are complete or fail, whatever short transfers and signals come
+ * between.
  */
 #include "vmm/base/io.h"
 
@@ -128,8 +129,8 @@ static struct io_output output(int fd)
 	return o;
 }
 
-/* Writes until nothing more is taken, which must not wait; then once more as one whose
- * word of poll was true, but not any longer. */
+/* Writes until the file is full, without waiting; then once more, as if poll had said
+ * that there is room and another process had taken it. */
 static void expect_no_wait(int fd)
 {
 	static char bytes[8192];
@@ -181,7 +182,7 @@ Test(io, tells_that_a_sockets_reader_is_gone_without_a_signal)
 	cr_expect_eq(io_write_now(&o, "x", 1), -EPIPE);
 }
 
-/* Who else writes to the file goes on where the last one ended. */
+/* Another writer of the same file continues where the last one ended. */
 Test(io, shares_the_offset_of_a_file)
 {
 	struct fake_file f = fake_file("", 0);
@@ -309,9 +310,9 @@ Test(io, refuses_what_is_no_file_to_read)
 
 /* --- pipes --- */
 
-/* What happens when io waits for a pipe, each once; after that the time is over at
- * once. This program's own poll takes the place of libc's; others that poll, such as
- * Criterion, are not concerned. */
+/* What happens each time io waits for a pipe; after the last one, poll times out at
+ * once. This program's poll replaces libc's for that pipe only, so Criterion can poll.
+ */
 static void (*while_waiting[4])(void);
 static bool is_reading;
 static unsigned waits;
@@ -466,7 +467,7 @@ Test(io_pipe, is_refused_when_it_is_too_long)
 	expect_no_text(2, -EINVAL, "at most 2 bytes");
 }
 
-/* Files of the kernel have no size before they are read. */
+/* Files in /proc have size 0 until they are read. */
 Test(io_pipe, reads_a_file_that_says_it_is_empty)
 {
 	char *text = NULL;

@@ -187,7 +187,7 @@ Test(log, shows_where_a_line_comes_from)
 	expect_match("main:INFO\\] z\n$");
 }
 
-/* Logs as a call in that source would. */
+/* Logs as a call in that source file would. */
 static void log_from(const char *source)
 {
 	struct log_site site = { source, 1 };
@@ -329,7 +329,7 @@ Test(log, keeps_one_descriptor)
 
 /* --- limits --- */
 
-/* Logs n lines from one site whose limit is at hand. */
+/* Logs n lines from one call, whose rate limit the test can see. */
 static void log_often(struct log_limit *limit, unsigned n)
 {
 	static const struct log_site site = { "tests/x.c", 1 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loop: who is called, when, and above all who is not called any more.
+ * loop: which callbacks are called and when, and above all which are not called any
+ * more.
  */
 #include "vmm/base/loop.h"
 
@@ -259,8 +260,7 @@ Test(loop, leaves_the_lock_to_sources_that_want_none)
 	cr_assert(toy[1].lock_was_held);
 }
 
-/* Another thread's whole life with the lock held: what f does, and then nothing until
- * the test lets it go. */
+/* A thread that holds the lock, calls f, and then waits until the test releases it. */
 struct holder {
 	pthread_t thread;
 	pthread_barrier_t holds, let_go;
@@ -343,7 +343,7 @@ static void remove_one_elsewhere(struct toy *t)
 	holder_end(&h);
 }
 
-/* As a vCPU's thread does that resets a device, after the event was fetched. */
+/* As when a vCPU's thread resets a device after the loop has fetched its event. */
 Test(loop, does_not_call_a_source_that_another_thread_removed, .timeout = 30)
 {
 	toy[0].source.unlocked = true; /* and so comes first */
@@ -384,7 +384,7 @@ Test(loop, takes_a_signal_for_no_event)
 	cr_assert_eq(loop_poll(loop, -1), 0);
 }
 
-/* Serves n events of a source that is batchable, each after so long. */
+/* Serves n events of a batchable source, with a pause before each. */
 static void serve_batchable(unsigned n, useconds_t pause_us)
 {
 	while (n-- > 0) {
@@ -404,7 +404,7 @@ static void watch_batchable(void)
 	poll_once();
 }
 
-/* Until they were many; a busy machine may make few of some. */
+/* Repeats until they count as a burst, since a busy machine may spread them out. */
 static void flood(void)
 {
 	for (int i = 0; i < 1000 && sched_getscheduler(0) != SCHED_BATCH; i++)

@@ -22,8 +22,8 @@ static char dir[] = "/tmp/husk-unix-XX"
 		    "XX";
 static struct err e;
 
-/* What happens just before the next call of link or of renameat2, and how they fail:
- * this program's own take the place of libc's. */
+/* What happens just before the next call of link or renameat2, and how that fails. This
+ * program's functions replace libc's. */
 static void (*before)(void);
 static int link_fails;
 
@@ -93,7 +93,7 @@ static unsigned entries(void)
 	return n - 2; /* without . and .. */
 }
 
-/* 0 or errno of a client that connects. */
+/* 0, or the errno with which a client fails to connect. */
 static int connect_to(const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -137,7 +137,7 @@ Test(unix_socket, takes_its_mode_from_the_umask)
 static unsigned seen;
 static const char *seen_at; /* the path that is not there yet */
 
-/* The one file of its directory, a hidden one, is of a socket that listens. */
+/* Checks that the directory has one file, hidden, and that its socket listens. */
 static void see_no_path_and_a_listener(void)
 {
 	char in[300], hidden[600] = "";

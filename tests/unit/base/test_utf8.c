@@ -82,7 +82,7 @@ Test(utf8, knows_what_is_neither)
 		cr_expect(!utf8_is_alphanumeric(no[i]), "U+%04X", no[i]);
 }
 
-/* The count by the same tool that printed the table: of all code points. */
+/* The number of such code points, by the tool that printed the table. */
 Test(utf8, has_as_many_letters_and_digits_as_unicode)
 {
 	unsigned n = 0;

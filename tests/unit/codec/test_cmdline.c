@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmdline: which words can be added to a command line, and how it is split.
+ */
 #include "vmm/codec/cmdline.h"
 
 #include <criterion/criterion.h>
@@ -173,7 +176,7 @@ static void expect_arg(const struct cmdline_arg *a, const char *name, const char
 	}
 }
 
-/* The expected values are what next_arg of the kernel's lib/cmdline.c makes of it. */
+/* The expected values are those of next_arg in the kernel's lib/cmdline.c. */
 Test(cmdline, cuts_arguments_as_the_kernel_does)
 {
 	static const struct {

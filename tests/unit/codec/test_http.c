@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http: what is a request, what is refused and why, and that the cuts between the bytes
- * never matter. Each case is a transcript: one line per event.
+ * http: what is a request, what is refused and why, and that it does not matter how the
+ * bytes are cut into pieces. Each case is a transcript with a line for each event.
  */
 #include "vmm/codec/http.h"
 
@@ -79,7 +79,7 @@ static void transcribe(
 		(void)strcat(out, http_parser_is_idle(p) ? "" : "more\n");
 }
 
-/* Whole, byte by byte, and in two pieces cut at each place. */
+/* Feeds it whole, byte by byte, and in two pieces with the cut at each place. */
 static void expect_bytes(const char *bytes, size_t n, const char *want)
 {
 	static char got[TRANSCRIPT_MAX];

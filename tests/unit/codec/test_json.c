@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json: what is one strict JSON value (contract, 2.5; RFC 8259), what is not, and where
- * the error is. See test_json_read.c for what an object is carried into.
+ * json: what is a strict JSON value (contract, 2.5; RFC 8259), what is not, and where
+ * the error is. test_json_read.c has objects that are read into structs.
  */
 #include "vmm/codec/json.h"
 

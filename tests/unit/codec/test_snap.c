@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * snap: what is saved is loaded, and no stream that is not exactly that is taken.
+ * stream: what is saved can be loaded, and a stream that differs in any way is refused.
  */
 #include "vmm/codec/stream.h"
 
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A thing with one field of each kind, and a part in a section of its own. */
+/* A struct with a field of each kind, and a part in a section of its own. */
 struct thing {
 	uint8_t u8;
 	uint16_t u16;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bus: which device answers, where none does, and what cannot be placed.
+ * bus: which device answers an access, what happens where there is none, and which
+ * ranges are refused.
  */
 #include "vmm/core/bus.h"
 

@@ -82,7 +82,7 @@ Test(guest_mem, spans_what_lies_in_one_range)
 	cr_assert_eq(v.iov_base, host_of(1));
 }
 
-/* No way in at all for [at, at + n), and the output stays as it was. */
+/* Every access to [at, at + n) is refused and leaves its output unchanged. */
 static void expect_fault(gpa_t at, size_t n)
 {
 	struct fake_file f = fake_file("x", 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kvm: with what interrupt controllers and timer a VM begins. KVM is played by the
- * ioctl of this file.
+ * kvm: the interrupt controllers and the timer of a new VM. This file's ioctl stands in
+ * for KVM.
  */
 #include "vmm/core/kvm.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vcpu: instructions that take several accesses, under a pause. KVM is played by the
- * ioctl of this file: as the kernel does, it goes on with an access when it is entered
- * again, whatever immediate_exit says, and heeds that between instructions only.
+ * vcpu: pauses while an instruction makes several accesses. This file's ioctl stands in
+ * for KVM. Like the kernel's it completes a pending access when it is entered again,
+ * whatever immediate_exit says, and looks at immediate_exit only between instructions.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -85,7 +85,7 @@ static uint8_t value;
 static unsigned n_accesses, hold_at, n_held, n_let_go, n_ended; /* all atomic */
 static enum vcpu_end how_ended;
 
-/* Access number hold_at, from 1 on, takes until it is let go. */
+/* Access number hold_at, counted from 1, does not return until the test allows it. */
 static void count_access(void)
 {
 	add(&n_accesses);
@@ -153,7 +153,7 @@ static void tear_down(void)
 TestSuite(vcpu_exits, .init = set_up, .fini = tear_down, .timeout = 60);
 
 /* Pauses while the k-th access of an instruction is being served; `then` may change
- * what comes after that. The vCPU stands between two instructions before. */
+ * what follows. Before, the vCPU is between two instructions. */
 static void pause_in(unsigned k, bool is_new, void (*then)(void))
 {
 	unsigned before = load(&n_held);

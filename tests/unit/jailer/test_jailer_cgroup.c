@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jailer cgroup: what a setting may look like, and which mount it is for. What is done
- * with them, tests/system/jail does with the kernel's own.
+ * jailer cgroup: what a setting may look like, and which mount it is for.
+ * tests/system/jail makes real groups.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jailer devices: the nodes of a jail are given to its user only when they are what the
- * jailer has just made. Without privileges: mknodat, fstat, fstatvfs and fchownat are
- * this file's, in the C library's place, over real files in a directory under /tmp.
+ * jailer devices: a node is given to the jail's user only when it is the one that the
+ * jailer has just made. To need no privileges, this file replaces the C library's
+ * mknodat, fstat, fstatvfs and fchownat, over real files in a directory under /tmp.
  */
 #include "jailer/devices.h"
 
@@ -18,7 +18,7 @@
 
 enum { NODES = 4, USERFAULTFD_MINOR = 125, ID = 1234 };
 
-/* What somebody else does to a node as soon as it is made. */
+/* What an attacker does to a node as soon as it is made. */
 enum change { NOTHING, A_FILE, A_FIFO, OTHER_NUMBER, SECOND_LINK };
 
 static struct {
@@ -36,7 +36,7 @@ static char dir[] = "/tmp/husk-jailer-XX"
 static struct jail_dirs dirs;
 static struct err err;
 
-/* --- in the C library's place --- */
+/* --- replacements of the C library's functions --- */
 
 int mknodat(int at, const char *name, mode_t mode, dev_t number)
 {
@@ -136,7 +136,7 @@ Test(jailer_devices, are_made_with_their_numbers_and_given_to_the_user)
 	cr_expect_eq(faccessat(dirs.dev, "kvm", F_OK, 0), 0);
 }
 
-/* The directory is the jail's user's by then. */
+/* The directory belongs to the jail's user by then. */
 static void expect_refused(enum change change)
 {
 	struct err warning;

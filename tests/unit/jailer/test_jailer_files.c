@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jailer paths, binary, process: files in a directory of the test's own under /tmp.
+ * jailer paths, binary, process: with real files, in a directory under /tmp that each
+ * test makes for itself.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -191,8 +192,8 @@ Test(jailer_files, copy_the_binary_with_its_mode_and_no_special_bits)
 	cr_expect_eq(st.st_nlink, 1);
 }
 
-/* Whose file it was has it still: a link to it may come and go while the jailer looks.
- */
+/* The old file is not written to, so a link to it that comes and goes while the jailer
+ * looks gives nothing away. */
 Test(jailer_files, never_write_to_a_file_that_was_there)
 {
 	char text[16];
@@ -207,7 +208,7 @@ Test(jailer_files, never_write_to_a_file_that_was_there)
 	close(old);
 }
 
-/* Which no file system does for another. */
+/* No file system copies or clones into another, so sendfile does it. */
 Test(jailer_files, copy_to_another_file_system)
 {
 	char big[200000], text[sizeof(big) + 1];
@@ -251,7 +252,7 @@ Test(jailer_files, refuse_to_copy_over_links_and_what_is_no_file)
 	cr_expect_eq(path_read_text(at, "source", text, sizeof(text)), 6);
 }
 
-/* In a child, whose descriptors may go: 0 when all is as it should be. */
+/* Runs in a child, because it closes descriptors. 0 when all is as it should be. */
 static int close_in_child(void)
 {
 	int keep[] = { 20, 21, 30 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * jailer ids: what the jailer gives up is gone afterwards, or the jail does not start.
- * The system calls are this file's, in the C library's place, on a process that is
- * played: each can fail, and each can say that it did what it did not.
+ * This file replaces the C library's system calls by ones that change a struct in place
+ * of a process. Each can fail, and each can claim success and do nothing.
  */
 #include "jailer/ids.h"
 
@@ -22,21 +22,21 @@ enum { UID = 1001, GID = 1002, CAPS = 41, NONE = -1, SETS = 3 };
 enum { EFFECTIVE, PERMITTED, INHERITABLE };
 
 static struct process {
-	bool on; /* the calls are for this process and not for the test's */
+	bool on; /* calls act on this struct, not on the process of the test */
 	uint32_t uid[3], gid[3];
 	int n_groups;
 	uint32_t caps[2][SETS];
 	uint64_t bounding;
 	bool has_no_new_privs;
-	/* What stays although it is told to go: an index, or NONE. */
+	/* What stays although it was dropped: an index, or NONE. */
 	int kept_uid, kept_gid, kept_bounding, kept_caps; /* caps: 3 * word + set */
 	bool keeps_groups, keeps_privs, keeps_way_to_uid, keeps_way_to_gid;
-	/* Which call fails, by its name, and how. */
+	/* The name of the call that fails, and its errno. */
 	const char *failing;
 	int error;
 } p;
 
-/* -1 with errno when it is this call's turn to fail. */
+/* -1 with errno when the call of that name shall fail, else 0. */
 static int outcome(const char *call)
 {
 	if (!p.failing || strcmp(p.failing, call) != 0)
@@ -62,7 +62,7 @@ static int set_ids(uint32_t ids[3], uint32_t id, int kept, bool may)
 	return 0;
 }
 
-/* --- in the C library's place --- */
+/* --- replacements of the C library's functions --- */
 
 int setgroups(size_t n, const gid_t *groups)
 {
@@ -197,7 +197,7 @@ long syscall(long nr, ...)
 	return real(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 }
 
-/* --- root, which becomes somebody else --- */
+/* --- root becomes another user --- */
 
 static struct err e;
 
@@ -346,7 +346,7 @@ Test(jailer_ids, keep_what_root_has_for_root_but_its_groups)
 	cr_expect_eq(drop(0, 0, false), -EINVAL);
 }
 
-/* Where setgroups is not allowed: the groups are the caller's still. */
+/* Where setgroups is not allowed, the caller's groups stay. */
 Test(jailer_ids, leave_no_capability_to_root_of_a_user_namespace)
 {
 	p.failing = "setgroups";

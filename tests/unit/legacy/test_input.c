@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * input: reads of descriptors that others read too, which never wait and change no
- * flag; and a terminal in the hands of two jobs, on a real one: the test's child leads
- * a session of its own, as a shell does.
+ * input: reads of descriptors that other processes read too, which never wait and
+ * change no flag; and a terminal that a shell gives to one job and the next. The
+ * terminal is real: a child of the test leads a session of its own, as a shell does.
  */
 #include "vmm/legacy/input.h"
 
@@ -65,7 +65,7 @@ static void open_input(int fd)
 
 /* --- pipes and sockets that others read too --- */
 
-/* Another process takes what came between epoll's word and the read. */
+/* Another process reads the bytes after epoll has announced them. */
 static void on_ready_late(void *self)
 {
 	char c[16];
@@ -287,7 +287,7 @@ static void count_event(void *self, uint32_t events)
 	n_events++;
 }
 
-/* The shell's bytes wait all the time: that is one event, not one a turn. */
+/* The shell's bytes stay unread: that is one event, not one in every turn. */
 static void waits_quietly(pid_t shell)
 {
 	(void)shell;

@@ -25,7 +25,7 @@ static void put(const struct bus_ops *ops, uint64_t at, uint32_t v, size_t n)
 	ops->write(&dev, at, &v, n);
 }
 
-/* As the bus reads: ones where the device leaves them. */
+/* Reads as the bus does: bytes that the device does not set are ones. */
 static uint32_t get(const struct bus_ops *ops, uint64_t at, size_t n)
 {
 	uint32_t v = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rtc: the date that a guest reads, and that it never waits for it.
+ * rtc: the date that a guest reads, and that reading it never waits.
  */
 #include "vmm/legacy/rtc.h"
 
@@ -23,7 +23,7 @@ static void expect_date(time_t at, const char *date)
 	cr_assert_str_eq(text, date);
 }
 
-/* Weekdays: Sunday is 1. The dates are date(1)'s. */
+/* Sunday is weekday 1. The expected dates are from date(1). */
 Test(rtc, tells_the_date_in_bcd)
 {
 	expect_date(0, "1970-01-01 00:00:00 5");

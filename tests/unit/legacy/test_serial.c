@@ -528,7 +528,7 @@ Test(serial, ignores_accesses_wider_than_a_byte)
 	cr_assert_eq(serial_counts(serial)->missed_read_count, 1);
 }
 
-/* --- around it --- */
+/* --- snapshot --- */
 
 /* Saves a serial port, in a state of its own, and loads it into `serial`. The byte at
  * `at` of its section becomes v, unless at is -1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * serial: a limit of the output: which bytes pass, and that the others are dropped and
- * counted. Buckets that fill within hours stand still for a test.
+ * serial: a rate limit of the output: which bytes pass, and that the others are dropped
+ * and counted. The buckets refill within hours, so nothing is refilled during a test.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>

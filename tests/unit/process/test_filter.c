@@ -224,8 +224,8 @@ Test(filter, system_calls_have_names)
 
 /* --- installed --- */
 
-/* arg: a system call's number and arguments. 0 when it got to the kernel's own code, be
- * it to fail there; 1 when a filter returned ENOSYS. */
+/* arg: a system call's number and arguments. 0 when the kernel executed the call, with
+ * whatever result; 1 when a filter returned ENOSYS. */
 static int call(const long *arg)
 {
 	long r = syscall(arg[0], arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]);

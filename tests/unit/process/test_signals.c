@@ -134,7 +134,7 @@ static void send(int sig)
 	(void)kill(getpid(), sig);
 }
 
-/* --- what ends it at once --- */
+/* --- signals that end it at once --- */
 
 static const struct {
 	int sig, status;
@@ -241,7 +241,7 @@ static bool is_waiting_in_handler(unsigned id)
 	return state == 'S' && (blocked >> (SIGUSR1 - 1) & 1);
 }
 
-/* Called again, it would end the process by the second signal's status. */
+/* If it were called again, the process would exit with the second signal's status. */
 static void see_another_fail(void *self)
 {
 	static int sig = SIGILL;
@@ -287,7 +287,7 @@ Test(signals, exits_after_a_fault_of_its_own)
 	cr_expect_eq(shared->counts.signals.sigbus, 1);
 }
 
-/* --- what asks it to end --- */
+/* --- signals that ask it to end --- */
 
 Test(signals, stops_by_the_loop_and_then_ends_by_the_signal)
 {
@@ -343,7 +343,7 @@ Test(signals, exits_as_a_shell_would_say_where_the_signal_does_not_end_it)
 	cr_expect_eq(run(ignore, SIGHUP, on_dying), 128 + SIGHUP);
 }
 
-/* --- what it stands still for --- */
+/* --- signals that stop it --- */
 
 /* In a process group that a shell could have made: others are not stopped. */
 static void stop_job(int sig)
@@ -399,7 +399,7 @@ Test(signals, goes_on_after_a_hang_up_that_its_launcher_had_ignored)
 	cr_expect_eq(killer(send, SIGTERM), SIGTERM);
 }
 
-/* --- what it survives --- */
+/* --- signals that it survives --- */
 
 static void write_to_nobody(int times)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dialect: filters as JSON mean what they say, as the kernel itself runs them, also at
- * the edges of each comparison; and what is no such text is refused by name.
+ * dialect: filters that are compiled from JSON do what the JSON says when the kernel
+ * runs them, also at the edges of each comparison; wrong JSON is refused with its
+ * reason.
  */
 #include "resources/seccomp/dialect.h"
 
@@ -18,7 +19,7 @@
 
 enum { MATCHED = 77 }; /* the errno of a rule that matches */
 
-/* Compiles the i-th category; what comes out is the caller's to free. */
+/* Compiles the i-th category. The caller frees the result. */
 static struct seccomp_filters compile(
 	const char *text, unsigned i, enum dialect_how how)
 {
@@ -43,7 +44,7 @@ static int call(const long *arg)
 	return r < 0 ? errno : 0;
 }
 
-/* What getppid says with this as its argument `at`, under the first category. */
+/* The result of getppid with this value as argument `at`, under the first category. */
 static struct tried try_text(const char *text, unsigned at, uint64_t value)
 {
 	struct seccomp_filters set = compile(text, 0, DIALECT_WHOLE);

@@ -31,7 +31,7 @@ static struct mmio *t;
 static unsigned n_signals;
 static int signalled_fd; /* the last */
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int eventfd_write(int fd, eventfd_t value)
 {
 	n_signals++;

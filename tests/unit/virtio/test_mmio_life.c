@@ -413,7 +413,7 @@ Test(mmio_life, is_in_the_old_status_until_the_reset_is_complete)
 	cr_assert_eq(toy.dev.queue[0].size, 0);
 }
 
-/* guest: neither goes on with a device that is being reset, nor notifications it */
+/* guest: neither register writes nor notifications reach a device during its reset */
 Test(mmio_life, takes_nothing_until_the_reset_is_complete)
 {
 	be_in_flight();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * queue: what a driver that does right gets, and everything that a guest can do wrong
- * with a ring. See test_queue_ring.c for where rings may lie and for notifications.
+ * queue: what a correct driver gets, and everything that a guest can do wrong with a
+ * ring. test_queue_ring.c has places of rings and notifications.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -147,7 +147,7 @@ Test(queue, refuses_an_indirect_table_that_loops)
 	cr_assert_eq(pop_desc(table, 16, IND, 0), -EPROTO);
 }
 
-/* A descriptor past the ring's table is a good one: only its place is wrong. */
+/* The descriptor just past the table is valid but for its place. */
 Test(queue, refuses_a_head_past_the_ring)
 {
 	fake_set_desc(&drv, FAKE_DESC + 16 * 8, FAKE_HEAP, 16, 0, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ACPI tables as a guest finds them, from the RSDP on. HUSK_ACPI_DUMP=DIR also
- * leaves each table as DIR/SIGNATURE.dat, for iasl -d.
+ * acpi: the tables as a guest finds them, from the RSDP on. HUSK_ACPI_DUMP=DIR also
+ * writes each table to DIR/SIGNATURE.dat, for iasl -d.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -52,7 +52,7 @@ static void dump(const uint8_t *table, size_t n)
 	cr_assert(f && fwrite(table, 1, n, f) == n && fclose(f) == 0);
 }
 
-/* The table at a guest address, its length and sum right. */
+/* The table at a guest address, whose length and checksum are checked. */
 static const uint8_t *table_at(uint64_t at, const char *signature)
 {
 	const uint8_t *p = room + (at - X86_ACPI_GPA);
@@ -85,7 +85,7 @@ static const uint8_t *dsdt(void)
 	return table_at(le(fadt() + 140, 8), "DSDT");
 }
 
-/* Whether the DSDT has these bytes, once. */
+/* Whether the DSDT has these bytes exactly once. */
 static unsigned dsdt_count(const void *bytes, size_t n)
 {
 	const uint8_t *p = dsdt(), *end = p + le(p + 4, 4);
@@ -145,7 +145,7 @@ Test(acpi, the_fadt_is_hardware_reduced)
 	cr_assert_eq(le(fadt() + 109, 2), 0x3e);
 }
 
-/* A register of that width at a port. */
+/* Checks a register of some width at an I/O port. */
 static void expect_register(const uint8_t *p, uint8_t bits, uint16_t port)
 {
 	const uint8_t head[] = { 1, bits, 0, bits == 8 ? 1 : 2 };

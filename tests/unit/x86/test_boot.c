@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What guest memory holds after boot_load, as the boot protocol asks, and what
+ * boot: what guest memory holds after boot_load, as the boot protocols ask, and what
  * boot_load refuses.
  */
 #include <criterion/criterion.h>
@@ -21,7 +21,7 @@ static struct x86_entry entry;
 static struct boot_params zero_page;
 static struct err e;
 
-/* A vmlinux of one segment at 2 MiB that occupies mem_bytes. */
+/* A vmlinux of one segment, which is at 2 MiB and occupies mem_bytes. */
 static struct boot_plan elf_plan(uint64_t mem_bytes)
 {
 	const struct fake_segment s = { 2 * MIB, 0x3000, mem_bytes, 0x1000 };
@@ -193,7 +193,7 @@ Test(boot, the_gdt_is_flat_with_the_selectors_of_the_protocol)
 	cr_assert_eq(gdt[0x18 / 8], 0x00cf93000000ffff);
 }
 
-/* What the page tables translate an address to, or 1 where they have nothing. */
+/* The physical address to which the page tables translate one, or 1 for none. */
 static gpa_t translate(gpa_t at)
 {
 	enum { PRESENT_WRITABLE = 3, BIG = 0x80 };
@@ -273,7 +273,7 @@ static void expect_initrd(gpa_t at, size_t n)
 		cr_assert_eq(got[i], fake_byte(9, i));
 }
 
-/* More than fits between 1 MiB and the kernel at 2 MiB. */
+/* Bytes of an initrd that does not fit between 1 MiB and the kernel at 2 MiB. */
 enum { BIG = MIB + 3 * 4096 };
 
 Test(boot, a_big_initrd_ends_with_low_memory)
@@ -427,7 +427,7 @@ Test(boot, refuses_a_command_line_longer_than_the_kernel_takes)
 
 /* --- PVH --- */
 
-/* The kernel of elf_plan with a PVH note; its ELF header gives a virtual address. */
+/* The kernel of elf_plan with a PVH note. Its e_entry is a virtual address. */
 static struct boot_plan pvh_plan(void)
 {
 	const struct fake_segment s[] = { { 2 * MIB, 0x3000, MIB, 0x1000 },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cpu_template: what a template makes of a CPUID table such as KVM gives, for husk's
- * own templates register by register, and what is refused.
+ * cpu_template: how a template changes a CPUID table such as KVM gives, register by
+ * register for husk's own templates, and which templates are refused.
  */
 #include "vmm/x86/cpu_template.h"
 
@@ -30,7 +30,7 @@ static void has(uint32_t leaf, uint32_t subleaf, uint32_t flags, uint32_t value)
 	};
 }
 
-/* A host that has every bit, or none, in the leaves that templates are about. */
+/* A host that has every bit, or none, in the leaves that templates change. */
 static void host(const char *vendor, uint32_t value)
 {
 	c.head.nent = 0;
@@ -64,7 +64,7 @@ static void expect_refused(const struct cpu_template *t, const char *why)
 	cr_expect_str_eq(e.text, why);
 }
 
-/* The bits that a template decides, and what it makes of them; register 0 is EAX. */
+/* The bits of a register that a template decides, and their value; reg 0 is EAX. */
 struct decided {
 	uint32_t leaf, subleaf;
 	unsigned reg;
@@ -331,7 +331,7 @@ Test(cpu_template, the_vendor_and_the_brand_stay_the_hosts)
 
 Test(cpu_template, normalisation_has_the_last_word)
 {
-	/* takes the hypervisor bit, gives MONITOR, VMX and an APIC id */
+	/* clears the hypervisor bit; sets MONITOR, VMX and an APIC id */
 	static const struct cpuid_change one = {
 		.leaf = 1,
 		.ebx = { .clear = 0xff000000, .set = 0x7f000000 },

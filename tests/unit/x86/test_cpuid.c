@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What cpuid_normalise makes of tables such as KVM gives on Intel and AMD hosts.
+ * cpuid: how cpuid_normalise changes tables such as KVM gives on Intel and AMD hosts.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -163,7 +163,7 @@ Test(cpuid, leaf_1_has_the_apic_id_and_the_package_for_1_to_32_vcpus)
 	}
 }
 
-/* Leaf 0xb of vCPU i: its ids, split by the shifts, are unique and count up. */
+/* Checks leaf 0xb of vCPU i among n, on a processor of that many threads a core. */
 static void expect_topology(unsigned i, unsigned n, unsigned threads)
 {
 	struct kvm_cpuid_entry2 thread = leaf(0xb, 0), core = leaf(0xb, 1);
@@ -407,7 +407,7 @@ Test(cpuid, refuses_a_full_table)
 	amd();
 	while (c.head.nent < CPUID_ENTRIES_MAX)
 		c.entry[c.head.nent++] = (struct kvm_cpuid_entry2){ .function = 2 };
-	/* removed leaves made room: fill it again */
+	/* the leaves that were removed made room, so fill it again */
 	cr_assert_eq(cpuid_normalise(&c, 0, &t, &e), 0);
 	cpuid_find(&c, 0xb, 1)->function = 2;
 	while (c.head.nent < CPUID_ENTRIES_MAX)

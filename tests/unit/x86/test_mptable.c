@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The MP table as a guest reads it: byte offsets of the MultiProcessor
- * Specification 1.4, chapter 4, so that nothing is shared with what wrote it.
+ * mptable: the table as a guest reads it, by byte offsets from the MultiProcessor
+ * Specification 1.4, chapter 4, so that nothing is shared with the code under test.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

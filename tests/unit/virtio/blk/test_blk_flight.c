@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blk_flight: how much of a guest's requests is in flight, and that a disk which does
- * not answer holds up nobody: no reset, no pause, no change, no callback of the loop.
+ * blk_flight: how much of a guest's requests is in flight at a time, and that a disk
+ * that does not answer delays no reset, no pause, no change, and no callback of the
+ * loop.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -176,7 +177,7 @@ Test(blk_flight, is_reset_when_nothing_is_in_flight_any_more)
 	cr_assert_eq(fb_first(&p), 9);
 }
 
-/* The driver that only polls the register gets there as well. */
+/* A driver that only polls the register sees the end of the reset too. */
 Test(blk_flight, completes_a_reset_when_the_status_is_read)
 {
 	(void)fb_post(VIRTIO_BLK_T_IN, 5, 512, 0xff);
@@ -237,8 +238,8 @@ Test(blk_flight, goes_on_when_a_pause_is_given_up)
 	cr_assert_eq(fb_first(&q), 6);
 }
 
-/* A huge request goes back into the ring, as it was: what a snapshot saves is a request
- * that was never taken. */
+/* A huge request goes back into the ring unchanged, so a snapshot saves it as one that
+ * was never taken. */
 Test(blk_flight, begins_a_huge_request_again_after_a_pause)
 {
 	struct posted p = fb_post_many(VIRTIO_BLK_T_IN, 0, 512 << 10, 100);
@@ -266,7 +267,7 @@ Test(blk_flight, begins_a_huge_request_again_after_a_pause)
 	cr_assert_eq(fb_stats()->read_count, 1);
 }
 
-/* Only the last that was taken can go back; those before it end as they are. */
+/* Only the request that was taken last can go back; those before it are completed. */
 Test(blk_flight, ends_requests_in_steps_that_others_follow)
 {
 	struct posted p = fb_post_many(VIRTIO_BLK_T_IN, 0, 512 << 10, 8),
@@ -314,7 +315,7 @@ static void on_timer(void *self, uint32_t events)
 	++*(unsigned *)self;
 }
 
-/* As the API's: it is served while a drain waits, and while the lock is taken. */
+/* A callback like the API's: served while a drain waits, and while the lock is held. */
 Test(blk_flight, leaves_the_loop_to_others_while_it_drains)
 {
 	unsigned n_served = 0;

@@ -78,7 +78,7 @@ Test(blk_turns, leaves_the_loop_to_others_within_a_request)
 	cr_assert_eq(fake_used_idx(&fb_drv), 1);
 }
 
-/* Slow requests use the turn up; the rest is served in the loop's next turns. */
+/* Slow requests use up the turn; the rest is served in the loop's next turns. */
 Test(blk_turns, leaves_the_loop_to_others_before_the_ring_is_empty)
 {
 	unsigned turns = 1;
@@ -98,7 +98,7 @@ Test(blk_turns, leaves_the_loop_to_others_before_the_ring_is_empty)
 
 static unsigned delay_us, n_reads;
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 ssize_t preadv(int fd, const struct iovec *iov, int n, off_t at)
 {
 	n_reads++;
@@ -138,7 +138,7 @@ Test(blk_turns, end_after_a_step_that_took_long)
 
 static unsigned n_ioctls; /* which the file in its place does not know */
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int ioctl(int fd, unsigned long op, ...)
 {
 	(void)fd;
@@ -194,7 +194,7 @@ Test(blk_turns, discard_a_part_of_a_long_range)
 	cr_assert_eq(fb_status(&p), VIRTIO_BLK_S_OK);
 }
 
-/* What has not ended goes back into the ring, so that a pause need not wait for it. */
+/* A request that has not ended goes back into the ring, so a pause need not wait. */
 Test(blk_turns, begin_a_discard_again_after_a_pause)
 {
 	struct posted p;

@@ -110,7 +110,7 @@ Test(disk, refuses_a_fifo_without_waiting_for_its_writer, .timeout = 10)
 	cr_assert_not_null(strstr(err.text, path), "%s", err.text);
 }
 
-/* Upstream opens what has an end to seek to. */
+/* Firecracker opens every file that has an end to seek to. */
 static void check_empty_device(const char *device)
 {
 	struct disk_req flush = { .op = DISK_FLUSH, .done = on_done };
@@ -234,7 +234,7 @@ Test(disk, goes_on_with_the_next_span_after_one_that_was_all_the_host_took)
 	cr_assert_eq(submit(req), -EFBIG);
 }
 
-/* Fills the first 64 KiB, has op done on the middle 32 and looks. */
+/* Fills the first 64 KiB, executes op on the middle 32 KiB and checks the bytes. */
 static void check_range(enum disk_op op, bool unmap, bool reads_zero)
 {
 	static char buf[65536], zero[32768];
@@ -311,7 +311,7 @@ Test(disk, zeroes_by_hand_where_the_host_cannot)
 	cr_assert_arr_eq(buf + 512, zero, sizeof(buf) - 1024);
 }
 
-/* io_uring and some drivers heed it, and would fail what they cannot do at once. */
+/* io_uring and some drivers respect O_NONBLOCK, and would fail requests that wait. */
 Test(disk, does_not_keep_the_flag_that_it_was_opened_with)
 {
 	int flags;

@@ -258,7 +258,7 @@ Test(disk_async, discards_and_zeroes)
 	check_range(DISK_ZERO);
 }
 
-/* A file system without FALLOC_FL_ZERO_RANGE: what the ring cannot is done at once. */
+/* A file system without FALLOC_FL_ZERO_RANGE: the request is done synchronously. */
 Test(disk_async, zeroes_by_hand_where_the_host_cannot)
 {
 	static char buf[65536], zero[1024];
@@ -317,7 +317,7 @@ static int ring_fd(void)
 	return -1;
 }
 
-/* For who has broken husk a ring is no way around the filters. */
+/* The ring gives a guest that has broken husk no way around the filters. */
 Test(disk_async, has_a_ring_that_cannot_be_given_other_files)
 {
 	int file = STDIN_FILENO;
@@ -349,7 +349,7 @@ Test(disk_async, serves_at_once_when_the_ring_is_lost)
 	close(null);
 }
 
-/* From now on the kernel fails to take exactly three requests, and takes others. */
+/* From now on a call that submits exactly three requests fails; others succeed. */
 static void refuse_three(int error)
 {
 	struct sock_filter code[] = {
@@ -367,7 +367,7 @@ static void refuse_three(int error)
 	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
 }
 
-/* The ring is in use: only from there completions come by the loop. */
+/* Checks that the ring is in use: only its completions come through the loop. */
 static void expect_ring_in_use(void)
 {
 	n_batches = 0;
@@ -408,8 +408,8 @@ Test(disk_async, survives_interrupted_submissions)
 	check_refused(EINTR);
 }
 
-/* A pipe in the file's place, from which reads end when the test lets them, and at an
- * offset, as disk_run does it, not at all. Returns its other end. */
+/* Replaces the file by a pipe, from which reads end when the test writes; reads at an
+ * offset, as disk_run does them, fail. Returns the pipe's other end. */
 static int read_from_a_pipe(void)
 {
 	int ends[2], r;
@@ -475,7 +475,7 @@ static void *drain_elsewhere(void *fd)
 	return NULL;
 }
 
-/* The kernel lets no thread end before the requests that it was given by it. */
+/* The kernel delays a thread's end until the requests that it submitted have ended. */
 Test(disk_async, gives_the_kernel_nothing_on_another_thread)
 {
 	char sector[512] = "x";
@@ -558,8 +558,8 @@ Test(disk_async, says_why_it_cannot_and_stays_synchronous)
 	cr_assert_eq(io->result, 0);
 }
 
-/* A full pipe in the file's place: a write to it ends when the test reads, and a
- * discard fails at once. Returns its other end. */
+/* Replaces the file by a full pipe: a write ends when the test reads, and a discard
+ * fails at once. Returns the pipe's other end. */
 static int write_to_a_full_pipe(void)
 {
 	static char page[4096];

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bucket: held against a model that keeps what there is as a fraction, over all small
- * buckets and many of the ways to use them; that nothing drifts; and the corners where
- * numbers end.
+ * bucket: compared with a model that keeps tokens as a fraction, over all small buckets
+ * and many sequences of operations; that nothing drifts; and the largest numbers.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
 #include "virtio/limiter/bucket.h"
 
-/* The model: tokens as a fraction with the refill time for denominator, brought to each
- * moment a nanosecond at a time. Its buckets refill in less than a millisecond, which
- * the API cannot ask for, so that all of it can be tried. */
+/* The model: tokens as a fraction, with the refill time as denominator, that advances
+ * by single nanoseconds. Its buckets refill in less than a millisecond, which the API
+ * does not allow, so that whole refills can be tried. */
 struct model {
 	int64_t size, refill, burst;
 	int64_t num; /* tokens = num / refill; below 0: a debt */
@@ -48,8 +47,8 @@ static struct bucket small_bucket(const struct model *m)
 	};
 }
 
-/* Asks for n tokens at now and compares: the answer, what is left, and the moment
- * foretold, which is when the model gives in and not a nanosecond before. */
+/* Asks for n tokens at now and compares the answer, the tokens left, and the predicted
+ * moment, which must be the first nanosecond at which the model grants them. */
 static void compare(struct bucket *b, struct model *m, int64_t n, uint64_t now)
 {
 	uint64_t wait = bucket_wait_ns(b, (uint64_t)n, now);
@@ -125,8 +124,9 @@ static struct bucket bucket_of(uint64_t size, uint64_t burst, uint64_t refill_ms
 	return b;
 }
 
-/* Each operation at the first nanosecond at which it can go: after a million of them
- * the clock shows what the rate says, to the nanosecond. 7 in 3 ms divides nothing. */
+/* Runs each operation at the first nanosecond at which it is granted. After a million
+ * the clock must agree with the rate to the nanosecond; 7 in 3 ms never divides evenly.
+ */
 Test(bucket, does_not_drift_in_a_million_operations)
 {
 	struct bucket b = bucket_of(7, 0, 3);
@@ -140,7 +140,7 @@ Test(bucket, does_not_drift_in_a_million_operations)
 	cr_assert_eq(now, (uint64_t)1000000 * 3000000 / 7 + 1);
 }
 
-/* Looking does not cost: neither often nor at odd moments. */
+/* Asking takes no tokens, however often and at whatever moment. */
 Test(bucket, loses_nothing_to_being_asked)
 {
 	struct bucket b = bucket_of(3, 0, 1000);

@@ -19,7 +19,7 @@ static bool ready_locked;
 
 static bool no_timers; /* the host gives no more */
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int timerfd_create(int clock, int flags)
 {
 	if (no_timers) {
@@ -49,7 +49,7 @@ static void tear_down(void)
 
 TestSuite(limiter, .init = set_up, .fini = tear_down, .timeout = 20);
 
-/* A day: nothing comes back during a test. */
+/* Refilled in a day, so that no token comes back during a test. */
 enum { LONG_MS = 86400000 };
 
 static void create(struct bucket_cfg bandwidth, struct bucket_cfg ops)
@@ -284,7 +284,7 @@ Test(limiter, keeps_its_debt_in_a_snapshot)
 	cr_assert(limiter_take(l, 0));
 }
 
-/* Whatever is loaded is refused or makes a limiter; a refused one changes nothing. */
+/* A hostile stream is refused or makes a valid limiter; a refusal changes nothing. */
 Test(limiter, does_not_trust_a_snapshot)
 {
 	unsigned refused = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net: a host that refuses: reads of the tap that fail for a while or for good, and a
- * tap that cannot be watched. What may get better is tried again without the guest's
- * doing anything, and without the loop turning in between.
+ * net: failures of the host: reads of the tap that fail for a while or for good, and a
+ * tap that epoll cannot watch. What may get better is tried again, without any action
+ * of the guest and without a busy loop.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 static struct fake_net net;
 
-/* --- in the C library's place: calls that fail --- */
+/* --- replacements of the C library's, which fail --- */
 
 static unsigned n_adds_fail, n_reads_fail;
 static int read_error;
@@ -42,7 +42,7 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 	return syscall(SYS_readv, fd, iov, n);
 }
 
-/* A device's timer fires when the test lets it, and not when the machine is slow. */
+/* A device's timer fires when the test says so, however slow the machine is. */
 static bool holds_timers;
 static int held_fd = -1; /* what was set meanwhile */
 

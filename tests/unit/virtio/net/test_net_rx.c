@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net: frames to the guest, through transport, loop and a socket in the tap's place. No
- * frame is lost while the guest can hold it at all.
+ * net: frames to the guest, through transport, loop and a socket that stands in for the
+ * tap. No frame is lost that fits into the guest's buffers.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -411,8 +411,8 @@ Test(net_rx, takes_few_chains_of_much_room_in_a_turn)
 	cr_expect_eq(fn_count_used(&net, FN_RX), 4);
 }
 
-/* The end of a turn meets a frame that found a buffer only after the device had looked
- * for one: the frame itself makes that available. */
+/* guest: a buffer lies over the driver's index, so that the last frame of a turn makes
+ * the next buffer available itself, after the device has looked for one. */
 Test(net_rx, goes_on_with_a_frame_left_over_from_a_notifies_turn_at_the_next)
 {
 	enum { RUNTS = 63, TURN = 64 };

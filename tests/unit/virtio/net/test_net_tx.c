@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net: frames from the guest, and what a hostile one makes of them. Whatever reaches
- * the wire has a header that was checked.
+ * net: frames from the guest, good and hostile. The header of every frame that reaches
+ * the tap was checked.
  */
 #include <criterion/criterion.h>
 #include <endian.h>

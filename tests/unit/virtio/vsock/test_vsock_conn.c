@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_conn, vsock_table: every event in every state against a picture of the whole
- * table, what must be true of all of it, and credit against a model that counts in 64
- * bits and does not wrap.
+ * vsock states and table: every event in every state, compared with a picture of the
+ * whole table and with rules for all of it; and credit, compared with a model that
+ * counts in 64 bits and does not wrap.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -118,8 +118,8 @@ Test(vsock_conn, takes_payload_only_where_the_guest_may_send)
 	}
 }
 
-/* The answer to a host that has sent all may take any time, and so may a host to read
- * the last of what a guest sent. */
+/* A guest may take any time to answer a host that has sent all, and a host may take any
+ * time to read the last bytes of a guest. */
 Test(vsock_conn, has_a_deadline_where_it_waits_for_the_guest)
 {
 	FOR_ALL(st, ev)
@@ -290,8 +290,8 @@ Test(vsock_credit, takes_a_buffer_that_shrank_for_full)
 	cr_assert_eq(vsock_credit_room(&c), INT32_MAX - 60u);
 }
 
-/* From the guest: the model holds the bytes in the buffer and those that the guest does
- * not know to be gone. */
+/* From the guest: the model has the bytes in the buffer, and those that were passed on
+ * without the guest knowing it. */
 Test(vsock_credit, bounds_the_guest_by_the_buffer)
 {
 	struct vsock_credit c = { .received = UINT32_MAX - 100000,

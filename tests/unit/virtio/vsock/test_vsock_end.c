@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vsock: how connections end: by the host, by the guest, in halves, and when one side
- * does not answer. That what the guest sent reaches the host is test_vsock_last.c's.
+ * does not answer. test_vsock_last.c checks that the last bytes reach the host.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -176,7 +176,7 @@ Test(vsock_end, lets_the_host_end_its_receiving_and_send_on)
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
 }
 
-/* Before husk has read what it sent: to write to it fails, to read from it does not. */
+/* The host closes before husk has read what it sent: writes fail, reads succeed. */
 Test(vsock_end, reads_what_a_host_sent_that_is_gone)
 {
 	struct fv_conn c = { 0 };

@@ -24,7 +24,7 @@ enum {
 
 static int sndbuf_max;
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int bytes;
@@ -159,8 +159,8 @@ static int lowest_free(void)
 	return fd;
 }
 
-/* Each end in a driver's life of its own; nobody serves the loop while the host reads,
- * so that what it gets was the kernel's when the end had come. */
+/* Each kind of end with a driver of its own. The loop is not served while the host
+ * reads, so the host gets only what the kernel had when the end came. */
 static void expect_all(int fd, uint32_t n, const char *how)
 {
 	static uint8_t buf[FV_NOISE];
@@ -214,7 +214,7 @@ Test(vsock_last, end_costs_no_place_and_no_descriptor)
 	}
 }
 
-/* What lies in the ring when the driver goes was sent, too. */
+/* Packets in the ring when the driver goes away count as sent. */
 Test(vsock_last, packet_in_the_ring_comes_after_an_end_without_a_packet)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(ends); i++) {
@@ -304,7 +304,7 @@ Test(vsock_last, memory_of_a_slow_host_is_bounded)
 	close(fd);
 }
 
-/* --- where the kernel does not take all: the connection is left, and waits --- */
+/* --- when the kernel's buffer is full, the connection stays and waits --- */
 
 Test(vsock_left, byte_comes_when_the_host_reads)
 {

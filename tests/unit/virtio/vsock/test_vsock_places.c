@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock: who has a place and a descriptor, for how long, and who gives them up when
- * another wants them.
+ * vsock: which connections have a place in the table and a descriptor, for how long,
+ * and which give them up for others.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -173,8 +173,8 @@ Test(vsock_few, descriptors_are_left_to_others)
 	close(l);
 }
 
-/* A silent client, whose own descriptor is far from the device's, which so has the
- * lowest numbers to itself. */
+/* A silent client, whose own descriptor has a high number, so that the device has the
+ * lowest numbers for itself. */
 static int far_client(void)
 {
 	int near = fv_connect(), fd = fcntl(near, F_DUPFD_CLOEXEC, FAR);

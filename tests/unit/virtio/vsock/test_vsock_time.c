@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock: what goes by the clock: deadlines, and what the host refuses for a while; and
- * what a driver that starts anew, or did wrong, leaves of the host's side.
+ * vsock: deadlines, and failures of the host that end after a while; and what stays of
+ * the host's side after the driver restarts or commits a fault.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ enum { CONNS_MAX = 1023, TIMEOUT_MS = 2000, TIMEOUT_US = TIMEOUT_MS * 1000 };
 
 static unsigned n_adds_fail;
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev)
 {
 	if (op == EPOLL_CTL_ADD && n_adds_fail > 0) {
@@ -37,7 +37,7 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev)
 
 static uint64_t set_to_us;
 
-/* In the C library's place. */
+/* Replaces the C library's function. */
 int timerfd_settime(
 	int fd, int flags, const struct itimerspec *when, struct itimerspec *old)
 {
@@ -70,8 +70,8 @@ static void serve_until(uint64_t start_us, unsigned ms)
 	}
 }
 
-/* The host's end is closed at a deadline that began between two moments. How late the
- * machine lets that happen is not the device's doing. */
+/* Checks that the host's end is closed at a deadline that began between two moments.
+ * How much later a busy machine does it is not checked. */
 static void expect_closed(int fd, uint64_t from_us, uint64_t to_us)
 {
 	cr_expect_geq(set_to_us, from_us + TIMEOUT_US);
@@ -295,7 +295,7 @@ static void restart(void *self, uint32_t events)
 	fv_give_rx(4, FV_BUF);
 }
 
-/* Its driver restarts, on a vCPU, when the loop has fetched that a client waits. */
+/* The driver restarts, on a vCPU, after the loop has fetched the event of a client. */
 Test(vsock_time, gives_the_places_of_the_driver_before_to_waiting_clients)
 {
 	static struct fv_conn c[CONNS_MAX];
@@ -321,7 +321,7 @@ Test(vsock_time, gives_the_places_of_the_driver_before_to_waiting_clients)
 	close(vcpu.fd);
 }
 
-/* --- a driver that did wrong --- */
+/* --- a driver that commits a fault --- */
 
 /* An event buffer outside of guest memory. */
 static void give_bad_event(void)
@@ -330,7 +330,8 @@ static void give_bad_event(void)
 	fake_set_desc(&fv_drv, FAKE_HIGH + FV_EVENT * 0x20000, 3 << 20, 8, 2, 0);
 }
 
-/* Nothing is left of the host's side, and nothing comes before a driver starts. */
+/* Checks that nothing is left of the host's side, and that nothing comes until a driver
+ * starts. */
 static void expect_stopped(int open, int line)
 {
 	int fd;

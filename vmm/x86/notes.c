@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_notes: walks the notes of an ELF file (System V ABI, "Note Section") for what
- * they say of how the kernel is entered. The file may say anything.
+ * notes: searches the notes of an ELF file (System V ABI, "Note Section") for how the
+ * kernel is entered. The file is hostile.
  */
 #include <elf.h>
 #include <string.h>
 
 #include "vmm/base/io.h"
-#include "vmm/boot/internal.h"
+#include "vmm/x86/internal.h"
 
 enum {
 	XEN_PHYS32_ENTRY = 18, /* XEN_ELFNOTE_PHYS32_ENTRY of Xen's public/elfnote.h */
-	WINDOW_BYTES = 512, /* more than the notes of Linux have */
-	NOTES_MAX = 4096, /* that are looked at in one file */
-	NAME_BYTES = 8, /* what is read of a name, which may be longer */
+	WINDOW_BYTES = 512, /* more than all notes of Linux, so one read is enough */
+	NOTES_MAX = 4096, /* of one file; the rest is ignored */
+	NAME_BYTES = 8, /* of a name are read, more than the names that matter have */
 };
 
 static const char xen[] = "Xen", linux_name[] = "Linux";
 
-/* The notes of one segment, of which some bytes are kept. */
+/* A position in the notes of one segment, with a window of bytes read ahead. */
 struct notes {
 	const struct kernel_file *f;
-	uint64_t at, end; /* in the file; at does not exceed end */
-	unsigned align; /* 4 or 8, of descriptors and of notes */
-	uint64_t window_at;
+	uint64_t at, end; /* offsets in the file; at does not exceed end */
+	unsigned align; /* of descriptors and of notes: 4 or 8 */
+	uint64_t window_at; /* offset of the window's first byte */
 	size_t window_n;
 	uint8_t window[WINDOW_BYTES];
 };
 
-/* Copies n bytes at offset off, which lie before the end. */
+/* Copies n bytes at offset off, which must lie before s->end. */
 static int fetch(struct notes *s, uint64_t off, void *dst, size_t n)
 {
 	if (off < s->window_at || off - s->window_at > s->window_n ||
@@ -45,7 +45,7 @@ static int fetch(struct notes *s, uint64_t off, void *dst, size_t n)
 	return 0;
 }
 
-/* The entry point is 32 bits wide; kernels of 64 bits write it in 64. */
+/* The entry point has 32 bits; 64-bit kernels store it in 64. */
 static int read_entry(struct notes *s, uint64_t off, uint32_t n,
 	struct kernel_notes *out, struct err *e)
 {
@@ -65,7 +65,7 @@ static int read_entry(struct notes *s, uint64_t off, uint32_t n,
 	return 0;
 }
 
-/* One note, whose name and descriptor lie before the end. */
+/* Reads one note, whose name and descriptor lie before s->end. */
 static int read_note(struct notes *s, const Elf64_Nhdr *h, uint64_t desc,
 	struct kernel_notes *out, struct err *e)
 {
@@ -106,9 +106,10 @@ static int read_notes(
 	return 0;
 }
 
-/* Linkers align notes to 4 bytes, or to 8 where the segment says so. Not every segment
- * that says so keeps it: such a one is walked both ways. */
-int kernel_read_notes(const struct kernel_file *f, const Elf64_Phdr *table, unsigned n,
+/* Linkers align notes to 4 bytes, or to 8 where the segment says so. Some segments say
+ * 8 and use 4, so one that says 8 and shows no PVH note is walked a second time, by 4.
+ */
+int notes_read(const struct kernel_file *f, const Elf64_Phdr *table, unsigned n,
 	struct kernel_notes *out, struct err *e)
 {
 	unsigned budget = NOTES_MAX;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_args: see the header. Names and meanings are those of Linux'
+ * kernel_args: see the header. Names and meanings of arguments are those of Linux'
  * Documentation/admin-guide/kernel-parameters.txt.
  */
-#include "vmm/boot/kernel_args.h"
+#include "vmm/x86/kernel_args.h"
 
 #include <string.h>
 
@@ -40,8 +40,9 @@ static bool is_serial_console(const struct cmdline_arg *a)
 				starts_with(a, "com")));
 }
 
-/* "nosmp" and "maxcpus=0" disable the IOAPIC too (arch_disable_smp_support); one cannot
- * be used without local APICs, and Linux takes ACPI's only with ACPI's interrupts. */
+/* "nosmp" and "maxcpus=0" disable the IOAPIC too (arch_disable_smp_support). An IOAPIC
+ * cannot be used without local APICs, and Linux uses the one that ACPI names only with
+ * ACPI's interrupts. */
 static bool disables_ioapic(const struct cmdline_arg *a)
 {
 	return cmdline_arg_is(a, "noapic") || cmdline_arg_is(a, "nosmp") ||

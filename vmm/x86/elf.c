@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_elf: an ELF vmlinux (System V ABI, "Object Files"; AMD64 and i386
- * supplements): loads its PT_LOAD segments at their physical addresses and finds the
- * entry point. As liberal as the loaders that kernels are tried with (GRUB, QEMU,
- * Firecracker): what is not needed to load the file is not looked at. The file may say
- * anything.
+ * elf: loads the PT_LOAD segments of an ELF vmlinux (System V ABI, "Object Files";
+ * AMD64 and i386 supplements) at their physical addresses and finds its entry point. It
+ * is as liberal as the loaders that kernels are tried with (GRUB, QEMU, Firecracker),
+ * and so ignores every field that is not needed. The file is hostile.
  */
 #include <elf.h>
 #include <string.h>
 
 #include "vmm/base/io.h"
-#include "vmm/boot/internal.h"
+#include "vmm/x86/internal.h"
 
 enum {
 	HEADERS_MAX = 128, /* vmlinux has five, FreeBSD's kernel eleven */
-	CMDLINE_MAX = 2047, /* COMMAND_LINE_SIZE of x86, without the NUL */
+	CMDLINE_MAX = 2047, /* Linux's COMMAND_LINE_SIZE, without the NUL */
 };
 
-/* What is used of a file, as one of 64 bits has it. */
+/* The fields of a file that are used. Those of a 32-bit file are widened to 64. */
 struct elf {
 	bool is_32;
 	uint64_t entry, table_at;
@@ -112,7 +111,7 @@ static int read_32(
 static int read_elf(const struct kernel_file *f, const uint8_t *head, size_t head_len,
 	struct elf *x, struct err *e)
 {
-	if (head_len < sizeof(Elf64_Ehdr)) /* the longer one */
+	if (head_len < sizeof(Elf64_Ehdr)) /* longer than Elf32_Ehdr */
 		return err_bad(
 			e, "truncated: %zu bytes do not hold an ELF header", head_len);
 	switch (head[EI_CLASS]) {
@@ -131,7 +130,8 @@ static bool is_loaded(const Elf64_Phdr *h)
 	return h->p_type == PT_LOAD && h->p_memsz != 0;
 }
 
-/* What a segment occupies: the file may have more of it than it claims. */
+/* How many bytes a segment occupies. A file may have more bytes of a segment than the
+ * segment has memory. */
 static uint64_t room_of(const Elf64_Phdr *h)
 {
 	return MAX(h->p_memsz, h->p_filesz);
@@ -146,7 +146,7 @@ static int check_segment(
 		return err_bad(e,
 			"truncated: %llu bytes at %llu reach beyond the file's %llu", n,
 			off, (unsigned long long)f->size);
-	return kernel_check_place(f, h->p_paddr, room_of(h), e);
+	return kernel_file_check_place(f, h->p_paddr, room_of(h), e);
 }
 
 /* Checks every segment and finds where the first begins and the last ends. */
@@ -172,7 +172,7 @@ static int check_segments(const struct kernel_file *f, const struct elf *x,
 	return 0;
 }
 
-/* Whether an entry point lies in what some segment has from the file. */
+/* Whether an entry point lies among the bytes that some segment has in the file. */
 static bool has_code_at(const struct elf *x, gpa_t entry)
 {
 	for (unsigned i = 0; i < x->n; i++) {
@@ -185,10 +185,11 @@ static bool has_code_at(const struct elf *x, gpa_t entry)
 	return false;
 }
 
-/* An image with a PVH note is entered by that, as in Firecracker: nothing else says
- * what convention e_entry follows. FreeBSD's is a virtual address for its own loader,
- * that of others is multiboot's. But Linux has e_entry for the 64-bit protocol, which
- * needs no way from 32 bits to 64: its init comes 0.8 ms sooner (at 1 GIPS). */
+/* A kernel with a PVH note is entered by PVH, as in Firecracker, because nothing says
+ * what convention its e_entry follows: FreeBSD's is a virtual address for FreeBSD's own
+ * loader, and that of others is for multiboot. Linux is the exception: its e_entry is
+ * the 64-bit protocol's, which spares the way from 32 bits to 64, so that init comes
+ * 0.8 ms sooner (at 1 GIPS). */
 static int choose_entry(const struct elf *x, const struct kernel_notes *notes,
 	struct kernel_image *out, struct err *e)
 {
@@ -214,7 +215,7 @@ static int choose_entry(const struct elf *x, const struct kernel_notes *notes,
 }
 
 /* Loads the segments in the order of their headers, so that of two which overlap the
- * later one counts. Those that follow one another in the file and in memory alike are
+ * later one counts. Segments that are adjacent in the file and in memory are loaded by
  * one read. */
 static int place(const struct kernel_file *f, const struct elf *x, struct err *e)
 {
@@ -231,7 +232,7 @@ static int place(const struct kernel_file *f, const struct elf *x, struct err *e
 			run.n += h->p_filesz;
 			continue;
 		}
-		r = kernel_place(f, &run, e);
+		r = kernel_file_place(f, &run, e);
 		if (r < 0)
 			return r;
 		run = (struct kernel_part){
@@ -240,7 +241,7 @@ static int place(const struct kernel_file *f, const struct elf *x, struct err *e
 			.at = h->p_paddr,
 		};
 	}
-	return kernel_place(f, &run, e);
+	return kernel_file_place(f, &run, e);
 }
 
 int elf_load(const struct kernel_file *f, const uint8_t *head, size_t head_len,
@@ -259,7 +260,7 @@ int elf_load(const struct kernel_file *f, const uint8_t *head, size_t head_len,
 	if (r == 0)
 		r = check_segments(f, &x, &k, e);
 	if (r == 0)
-		r = kernel_read_notes(f, x.table, x.n, &notes, e);
+		r = notes_read(f, x.table, x.n, &notes, e);
 	if (r == 0)
 		r = choose_entry(&x, &notes, &k, e);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What kernel_load refuses, and that it says why. Each case is one spoilt image.
+ * kernel_image: what kernel_load refuses, and that it says why. Each case is an image
+ * with one mistake.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,12 +10,12 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 static struct fake_image img;
 
-/* Loads img both ways with memory of mem_bytes: -EINVAL and a text that contains `why`.
- */
+/* Loads img both ways into mem_bytes of memory, and expects -EINVAL with a text that
+ * contains `why`. */
 static void refused(uint64_t mem_bytes, const char *why)
 {
 	for (int how = KERNEL_READ; how <= KERNEL_MAP; how++) {
@@ -162,7 +163,7 @@ Test(kernel_hostile, refuses_a_segment_outside_the_file)
 	refused(16 * MIB, "segment 1: truncated");
 }
 
-/* A segment may claim less memory than it has bytes: both count. */
+/* A segment may claim less memory than it has bytes in the file: both are checked. */
 Test(kernel_hostile, refuses_bytes_outside_memory_whatever_is_claimed)
 {
 	good_elf();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_args: which arguments spare the UART, and which forbid the IOAPIC.
+ * kernel_args: which arguments say that nothing uses the UART, and which the IOAPIC.
  */
-#include "vmm/boot/kernel_args.h"
+#include "vmm/x86/kernel_args.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

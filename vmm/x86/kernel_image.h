@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_image: reads an ELF vmlinux or a bzImage straight into guest memory. The file
+ * kernel_image: loads an ELF vmlinux or a bzImage straight into guest memory. The file
  * is as hostile as a guest: every number in it is checked before it is used.
  */
-#ifndef HUSK_BOOT_IMAGE_H
-#define HUSK_BOOT_IMAGE_H
+#ifndef HUSK_X86_KERNEL_IMAGE_H
+#define HUSK_X86_KERNEL_IMAGE_H
 
-#include "vmm/boot/file.h"
+#include "vmm/boot/kernel_file.h"
 #include "vmm/core/guest_mem.h"
 
 /* How a kernel is entered. */
@@ -22,8 +22,8 @@ enum { KERNEL_SETUP_OFFSET = 0x1f1, KERNEL_SETUP_MAX = 0x280 - 0x1f1 };
 struct kernel_image {
 	enum kernel_protocol protocol;
 	gpa_t entry; /* the protocol's entry point */
-	gpa_t start; /* first byte of what it occupies */
-	gpa_t end; /* first byte after what the kernel occupies until it has started */
+	gpa_t start; /* [start, end): what the kernel occupies until it has started */
+	gpa_t end;
 	uint8_t setup[KERNEL_SETUP_MAX];
 	size_t setup_len; /* 0 for an ELF file */
 	uint32_t cmdline_max; /* characters without the NUL that the kernel takes */
@@ -31,12 +31,14 @@ struct kernel_image {
 };
 
 /* Loads fd, which stays the caller's. min: the lowest address that may be written.
- * Memory must be fresh: what the file does not fill (bss) is left as it is, zero.
- * KERNEL_MAP is not for memory of GUEST_PAGES_2M, and the file must then keep its
- * length for as long as the machine lives. -EINVAL with text for a file that is neither
- * format, not regular, truncated, for another machine, without an entry point that husk
- * knows, or whose segments wrap or lie outside guest memory; what was written by then
- * stays. Where segments overlap the later one counts. */
+ * Guest memory must be fresh, because what the file does not fill (bss) is not written
+ * and must be zero. Where segments overlap the later one counts.
+ * With KERNEL_MAP memory must not be of GUEST_PAGES_2M, and the file must keep its
+ * length for as long as the machine lives.
+ * -EINVAL with text for a file that is of neither format, not regular, truncated, for
+ * another processor, without an entry point that husk knows, or whose segments wrap or
+ * lie outside guest memory; or -errno with text. A failure does not undo what was
+ * written by then. */
 MUST_CHECK int kernel_load(int fd, gpa_t min, enum kernel_load_how how,
 	struct guest_mem *mem, struct kernel_image *out, struct err *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How kernel_load finds a kernel's entry point: by the PVH note, wherever and however
- * it is written, or by the ELF header.
+ * kernel_image, elf, notes: how kernel_load finds the entry point: in the PVH note,
+ * wherever and however it is written, or in the ELF header.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 enum { PHYS32_ENTRY = 18, NOTES = 2, MORE_NOTES = 3 }; /* program headers */
 
@@ -24,7 +24,8 @@ static const struct fake_segment segments[] = {
 
 static struct fake_image img;
 
-/* Notes are put at the end of the file; each of the two headers is of a part of it. */
+/* Notes are appended to the file; each of the two program headers covers some of them.
+ */
 static Elf64_Ehdr *begin(void)
 {
 	Elf64_Ehdr *h = fake_elf(&img, segments, ARRAY_LEN(segments));
@@ -37,7 +38,7 @@ static Elf64_Ehdr *begin(void)
 	return h;
 }
 
-/* Puts one more note into the segment of that header, which is the file's last part. */
+/* Appends a note to the segment of that header, which must be the last in the file. */
 static void put(unsigned header, unsigned align, const char *name, uint32_t type,
 	const void *desc, uint32_t n)
 {
@@ -104,7 +105,7 @@ Test(kernel_pvh, a_note_is_the_entry_point)
 	expect(KERNEL_PVH, PVH_ENTRY);
 }
 
-/* What e_entry is of other kernels is not known: it may be multiboot's. */
+/* Nobody knows what e_entry of other kernels is for: it may be multiboot's. */
 Test(kernel_pvh, a_note_counts_more_than_the_elf_header)
 {
 	begin()->e_entry = 2 * MIB;
@@ -218,7 +219,7 @@ Test(kernel_pvh, the_padding_of_the_last_note_may_be_missing)
 	expect(KERNEL_PVH, PVH_ENTRY);
 }
 
-/* Puts the Xen note and spoils its header; none is there then. */
+/* Adds the Xen note and spoils its header, and expects that no note is found. */
 static void refused_with(uint32_t namesz, uint32_t descsz)
 {
 	Elf64_Nhdr *h;
@@ -291,7 +292,7 @@ Test(kernel_pvh, refuses_an_entry_point_that_is_none)
 	refused("PVH entry point 0x202000 lies outside every segment");
 }
 
-/* Makes a 32-bit file of the image, whose program headers are fewer bytes. */
+/* Turns the image into a 32-bit file, whose program headers are shorter. */
 static Elf32_Ehdr *make_32(void)
 {
 	const Elf64_Ehdr h = *(const Elf64_Ehdr *)(const void *)img.bytes;

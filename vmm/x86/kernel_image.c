@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * image: tells the formats apart; elf.c and bzimage.c read the headers. Trusts nothing
- * in the file.
+ * kernel_image: tells the formats apart by their magic numbers; elf.c and bzimage.c do
+ * the rest.
  */
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/base/io.h"
-#include "vmm/boot/internal.h"
+#include "vmm/x86/internal.h"
 
 int kernel_load(int fd, gpa_t min, enum kernel_load_how how, struct guest_mem *mem,
 	struct kernel_image *out, struct err *e)

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernel_bzimage: the boot protocol's image, 2.12 or later, entered at its 64-bit entry
- * point (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header" and "64-bit
- * Boot Protocol"). It unpacks itself in the guest. The file may say anything.
+ * bzimage: loads a bzImage of boot protocol 2.12 or later, to be entered at its 64-bit
+ * entry point (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header" and
+ * "64-bit Boot Protocol"). The kernel decompresses itself in the guest. The file is
+ * hostile.
  */
 #include <asm/bootparam.h>
 #include <string.h>
 
-#include "vmm/boot/internal.h"
+#include "vmm/x86/internal.h"
 
 enum {
-	VERSION_MIN = 0x020c, /* has xloadflags */
+	VERSION_MIN = 0x020c, /* the first with xloadflags */
 	BOOT_FLAG = 0xaa55,
 	SECTOR = 512,
 	PARAGRAPH = 16,
-	ENTRY_64 = 0x200, /* from where it is loaded */
-	JUMP_END = 0x202, /* the header ends at this plus the byte before */
-	HEADER_END_MIN = 0x264, /* after init_size, the last field that is used */
+	ENTRY_64 = 0x200, /* the entry point's offset in the protected-mode code */
+	JUMP_END = 0x202, /* the header's end is this plus the byte before it */
+	HEADER_END_MIN = 0x264, /* just after init_size, the last field that is used */
 	SETUP_SECTS_DEFAULT = 4,
 };
 
-/* Repeats the header into out as the zero page wants it, and into h. */
+/* Copies the header to out->setup, for the zero page, and to *h. */
 static int read_setup(const uint8_t *head, size_t head_len, struct setup_header *h,
 	struct kernel_image *out, struct err *e)
 {
@@ -32,7 +33,7 @@ static int read_setup(const uint8_t *head, size_t head_len, struct setup_header 
 			"a bzImage whose setup header ends at 0x%zx, before "
 			"what protocol 2.12 has",
 			end);
-	if (end > KERNEL_HEAD) /* no version of it is that long */
+	if (end > KERNEL_HEAD) /* no version of the protocol has a longer header */
 		end = KERNEL_HEAD;
 	if (end > head_len)
 		return err_bad(e, "truncated: %zu bytes do not hold a bzImage header",
@@ -60,9 +61,11 @@ static int check_header(const struct setup_header *h, struct err *e)
 	return 0;
 }
 
-/* The protected-mode code: all that follows the setup sectors, as boot loaders have it.
- * syssize only tells whether the file is whole. It counts paragraphs of 16 bytes, of
- * which the file may end within the last; and more may follow, such as a signature. */
+/* Finds the protected-mode code: all that follows the setup sectors, as other boot
+ * loaders have it. syssize only shows whether the file is complete. It counts
+ * paragraphs of 16 bytes; the file may end within the last one, or continue, as with a
+ * signature.
+ */
 static int find_code(const struct kernel_file *f, const struct setup_header *h,
 	struct kernel_part *out, struct err *e)
 {
@@ -83,8 +86,9 @@ static int find_code(const struct kernel_file *f, const struct setup_header *h,
 	return 0;
 }
 
-/* Where it is loaded. A kernel loaded below pref_address moves there by itself, and one
- * above it gains nothing: pref_address is right for both kinds where there is one. */
+/* Chooses where to load the code: at pref_address, if that is not too low. A
+ * relocatable kernel that is loaded below pref_address moves itself there, and one that
+ * is loaded above it gains nothing. A kernel that is not relocatable must be there. */
 static int choose_place(const struct kernel_file *f, const struct setup_header *h,
 	gpa_t *out, struct err *e)
 {
@@ -121,10 +125,10 @@ int bzimage_load(const struct kernel_file *f, const uint8_t *head, size_t head_l
 	if (r < 0)
 		return r;
 	room = MAX(code.n, (uint64_t)h.init_size);
-	r = kernel_check_place(f, code.at, room, e);
+	r = kernel_file_check_place(f, code.at, room, e);
 	if (r < 0)
 		return err_add(e, r, "its code");
-	r = kernel_place(f, &code, e);
+	r = kernel_file_place(f, &code, e);
 	if (r < 0)
 		return r;
 	k.protocol = KERNEL_LINUX_64;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What kernel_load makes of good images, read and mapped.
+ * kernel_image: how kernel_load loads good images, read and mapped.
  */
 #include <criterion/criterion.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/unit/fakes/fake_kernel.h"
-#include "vmm/boot/image.h"
+#include "vmm/x86/kernel_image.h"
 
 #define KERNEL_MIN MIB
 
@@ -26,8 +26,8 @@ static struct guest_mem *load(
 	return mem;
 }
 
-/* Segment i is in memory and zeros follow it up to the end of what it occupies and of
- * its last page, or to `next`, where another one starts. */
+/* Checks that segment i is in memory, with zeros after it up to the end of what it
+ * occupies and of its last page, or up to `next`, where another segment starts. */
 static void expect_segment(
 	struct guest_mem *mem, unsigned i, const struct fake_segment *s, gpa_t next)
 {
@@ -116,7 +116,7 @@ Test(kernel_image, a_segment_without_bytes_in_the_file_stays_zero)
 	expect_segments(s, ARRAY_LEN(s));
 }
 
-/* The bytes of segment i are at `at`, n of them from its byte `from` on. */
+/* Checks that n bytes of segment i, from its byte `from` on, are at `at`. */
 static void expect_bytes(
 	struct guest_mem *mem, unsigned i, uint64_t from, gpa_t at, size_t n)
 {

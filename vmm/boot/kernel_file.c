@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/boot/file.h"
+#include "vmm/boot/kernel_file.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -30,7 +30,8 @@ int kernel_file_init(struct kernel_file *f, int fd, gpa_t min, enum kernel_load_
 	return 0;
 }
 
-int kernel_check_place(const struct kernel_file *f, gpa_t at, uint64_t n, struct err *e)
+int kernel_file_check_place(
+	const struct kernel_file *f, gpa_t at, uint64_t n, struct err *e)
 {
 	unsigned long long start = at, len = n;
 	struct iovec unused;
@@ -61,9 +62,9 @@ static int read_part(const struct kernel_file *f, const struct kernel_part *p)
 	return guest_read_file(f->mem, p->at, p->n, f->fd, (off_t)p->off);
 }
 
-/* Maps the whole pages of a part, where file and memory agree on what a page is, and
- * reads what is left at both ends: in a page that the file does not fill, the rest must
- * stay as it is. */
+/* Maps the whole pages of a part and reads what is left at both ends: a page that the
+ * part fills only partly must keep its other bytes. Where the file's pages do not lie
+ * on pages of memory, all of the part is read. */
 static int map_part(const struct kernel_file *f, const struct kernel_part *p)
 {
 	gpa_t end = p->at + p->n;
@@ -87,7 +88,7 @@ static int map_part(const struct kernel_file *f, const struct kernel_part *p)
 	return r;
 }
 
-int kernel_place(
+int kernel_file_place(
 	const struct kernel_file *f, const struct kernel_part *p, struct err *e)
 {
 	int r = f->how == KERNEL_MAP ? map_part(f, p) : read_part(f, p);
