@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "api/routes.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/ids.h"
 #include "vmm/base/log.h"
 
 static const char *const method_names[] = {
@@ -89,7 +91,7 @@ static int check_id(const struct target *t, struct err *e)
 {
 	if (t->sub[0] == '\0')
 		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
-	if (!config_is_device_id(t->sub))
+	if (!ids_is_device(t->sub))
 		return err_bad(e,
 			"The ID '%.64s' in the path can only contain alphanumeric "
 			"characters and underscores.",

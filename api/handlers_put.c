@@ -8,6 +8,7 @@
 
 #include "api/bodies.h"
 #include "api/handlers.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 static int start(struct api *a, struct err *e)

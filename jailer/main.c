@@ -23,6 +23,7 @@
 #include "jailer/paths.h"
 #include "jailer/process.h"
 #include "vmm/base/args.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/base/version.h"
 
@@ -194,7 +195,7 @@ static bool is_first(const struct jail *j)
 /* 0 in a child, which goes on; its id in the parent. */
 static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 {
-	uint64_t so_far = cpu_us();
+	uint64_t so_far = clock_cpu_us();
 	pid_t pid;
 
 	if (j->report[1] < 0 && pipe2(j->report, O_CLOEXEC) < 0)
@@ -312,7 +313,8 @@ static int run_monitor(struct jail *j, struct err *e)
 		(void)snprintf(path, sizeof(path), "/%s", j->exec_name);
 		(void)snprintf(
 			start, sizeof(start), "%llu", (unsigned long long)j->start_us);
-		(void)snprintf(cpu, sizeof(cpu), "%llu", (unsigned long long)cpu_us());
+		(void)snprintf(
+			cpu, sizeof(cpu), "%llu", (unsigned long long)clock_cpu_us());
 		(void)snprintf(parent_cpu, sizeof(parent_cpu), "%llu",
 			(unsigned long long)j->parent_cpu_us);
 		(void)execve(path, argv, no_environment);

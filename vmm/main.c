@@ -10,6 +10,8 @@
 #include "api/config_file.h"
 #include "api/server.h"
 #include "vmm/base/args.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/ids.h"
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/base/name.h"
@@ -149,7 +151,7 @@ static int set_up_log(struct err *e)
 		log_set_level(level);
 	}
 	if (arg("--id")) {
-		if (config_check_instance_id(arg("--id"), e) < 0)
+		if (ids_check_instance(arg("--id"), e) < 0)
 			return STATUS_FAILURE;
 		log_set_id(arg("--id"));
 	}
@@ -175,7 +177,7 @@ static void log_phases(const struct phases *p)
 /* How long it took from the launcher to here (contract, 9.2: api_server). */
 static int count_start_up(struct husk *h, struct err *e)
 {
-	uint64_t cpu_start, parent_cpu, cpu = cpu_us();
+	uint64_t cpu_start, parent_cpu, cpu = clock_cpu_us();
 	int r = arg_u64("--start-time-cpu-us", 0, &cpu_start, e);
 
 	if (r == 0)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "virtio/vsock/internal.h"
+#include "vmm/base/clock.h"
 
 static void on_host(void *self, uint32_t events);
 

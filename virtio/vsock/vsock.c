@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "virtio/vsock/internal.h"
+#include "vmm/base/clock.h"
 
 static struct vsock *vsock_of(struct vdev *v)
 {

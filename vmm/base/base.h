@@ -79,10 +79,6 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 #define LETTERS_AND_DIGITS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-/* An instance's id, of husk and its jailer: 1 to 64 bytes of letters, digits (of any
- * script, see utf8.h) and '-'. */
-bool is_instance_id(const char *id);
-
 /* The value of a hexadecimal digit of either case, or -1. */
 static inline int hex_digit(char c)
 {
@@ -92,9 +88,5 @@ static inline int hex_digit(char c)
 		return c - 'a' + 10;
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
-
-/* Microseconds of CLOCK_MONOTONIC, and of CPU time that the process has used. */
-uint64_t clock_us(void);
-uint64_t cpu_us(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/base/utf8.h"
 
@@ -167,10 +168,9 @@ PRINTF_LIKE(2, 3) static void put(struct line *l, const char *fmt, ...)
 /* "2026-11-21T09:15:02.123456789 [id:main:INFO:vmm/machine/machine.c:42] " */
 static void put_head(struct line *l, enum log_level level, const struct log_site *site)
 {
-	struct timespec now;
+	struct timespec now = clock_utc();
 	struct tm tm;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
 	(void)localtime_r(&now.tv_sec, &tm);
 	l->n = strftime(l->text, sizeof(l->text), "%Y-%m-%dT%H:%M:%S", &tm);
 	put(l, ".%09ld [%s:%s", now.tv_nsec, the_log.id, thread_name);

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "vmm/base/clock.h"
+
 enum {
 	LOOP_BATCH = 16,
 	/* So many batchable events within so long are many. */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "vmm/base/clock.h"
+
 enum {
 	HIDDEN_RANDOM = 6, /* characters of a hidden name */
 	HIDDEN_MIN = 4, /* length of the shortest, with its dot */

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 enum vcpu_order { ORDER_RUN, ORDER_HOLD, ORDER_PAUSE, ORDER_STOP };

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/legacy/input.h"
 
@@ -161,11 +162,6 @@ static void on_input(void *self)
 		update_irq(s);
 }
 
-static uint64_t now_ns(void)
-{
-	return clock_us() * 1000;
-}
-
 /* Takes a byte's token, if there is one. The clock is not read without a limit. */
 static bool is_in_limit(struct serial *s)
 {
@@ -173,7 +169,7 @@ static bool is_in_limit(struct serial *s)
 
 	if (s->limit.size == 0)
 		return true;
-	now = now_ns();
+	now = clock_ns();
 	if (bucket_wait_ns(&s->limit, 1, now) > 0)
 		return false;
 	bucket_take(&s->limit, 1, now);
@@ -385,7 +381,7 @@ void serial_destroy(struct serial *s)
 
 void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg)
 {
-	bucket_init(&s->limit, cfg, now_ns());
+	bucket_init(&s->limit, cfg, clock_ns());
 }
 
 void serial_pause(struct serial *s, bool pause)

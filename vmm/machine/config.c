@@ -6,8 +6,8 @@
 
 #include "virtio/net/net.h"
 #include "virtio/vsock/vsock.h"
+#include "vmm/base/ids.h"
 #include "vmm/base/unix_socket.h"
-#include "vmm/base/utf8.h"
 
 void boot_cfg_fini(struct boot_cfg *c)
 {
@@ -79,17 +79,12 @@ int config_check_machine(const struct machine_cfg *c, struct err *e)
 	return 0;
 }
 
-bool config_is_device_id(const char *id)
-{
-	return utf8_is_id(id, '_', VDEV_ID_MAX);
-}
-
 int config_check_drive(const struct drive_cfg *c, struct err *e)
 {
-	if (!config_is_device_id(c->drive_id))
-		return err_bad(e,
-			"drive_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
-			c->drive_id, VDEV_ID_MAX);
+	int r = ids_check_device("drive_id", c->drive_id, e);
+
+	if (r < 0)
+		return r;
 	if (!c->path_on_host)
 		return err_bad(e, "drive '%s': path_on_host is missing", c->drive_id);
 	return 0;
@@ -115,12 +110,10 @@ bool config_parse_mac(const char *text, uint8_t mac[6])
 int config_check_net(const struct net_cfg *c, struct err *e)
 {
 	uint8_t mac[6];
-	int r;
+	int r = ids_check_device("iface_id", c->iface_id, e);
 
-	if (!config_is_device_id(c->iface_id))
-		return err_bad(e,
-			"iface_id '%.80s' is not 1 to %d bytes of letters, digits and '_'",
-			c->iface_id, VDEV_ID_MAX);
+	if (r < 0)
+		return r;
 	if (!c->host_dev_name)
 		return err_bad(
 			e, "interface '%s': host_dev_name is missing", c->iface_id);
@@ -151,13 +144,4 @@ int config_check_vsock(const struct vsock_cfg *c, struct err *e)
 		return err_bad(e, "uds_path '%.120s' is %zu bytes long, not 1 to %d",
 			c->uds_path, n, (int)UNIX_PATH_MAX);
 	return 0;
-}
-
-int config_check_instance_id(const char *id, struct err *e)
-{
-	return is_instance_id(id)
-		? 0
-		: err_bad(e,
-			  "id '%.80s' is not 1 to 64 bytes of letters, digits and '-'",
-			  id);
 }

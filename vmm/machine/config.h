@@ -106,11 +106,4 @@ MUST_CHECK int config_check_net(const struct net_cfg *c, struct err *e);
 MUST_CHECK bool config_parse_mac(const char *text, uint8_t mac[6]);
 MUST_CHECK int config_check_vsock(const struct vsock_cfg *c, struct err *e);
 
-/* Whether a drive or an interface can have that id: 1 to VDEV_ID_MAX bytes of letters
- * and digits of any script (utf8.h) and '_'. */
-bool config_is_device_id(const char *id);
-
-/* An instance id: is_instance_id, with text. */
-MUST_CHECK int config_check_instance_id(const char *id, struct err *e);
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine/devices.h"
 
+#include "vmm/base/clock.h"
 #include "vmm/legacy/no_uart.h"
 
 static void on_reset(void *self)
@@ -66,7 +67,7 @@ int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
 	d->boot_timer = (struct boot_timer){
 		.phases = phases,
 		.started_us = started_us,
-		.started_cpu_us = cpu_us(),
+		.started_cpu_us = clock_cpu_us(),
 	};
 	return bus_add(&d->mmio, X86_BOOT_TIMER_GPA, BOOT_TIMER_BYTES,
 		boot_timer_bus_ops(), &d->boot_timer, e);

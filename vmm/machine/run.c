@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "virtio/blk/blk.h"
+#include "vmm/base/clock.h"
 #include "vmm/machine/internal.h"
 
 enum {

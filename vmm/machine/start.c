@@ -11,6 +11,7 @@
 
 #include "virtio/blk/blk.h"
 #include "virtio/vsock/vsock.h"
+#include "vmm/base/clock.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/boot/kernel_args.h"
 #include "vmm/machine/internal.h"

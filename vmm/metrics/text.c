@@ -5,8 +5,8 @@
  */
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/metrics/internal.h"
 
@@ -255,12 +255,11 @@ size_t metrics_put_text(const struct metrics_values *now,
 	const char *extra, bool own, char *buf, size_t room)
 {
 	struct text t = { .to = buf, .room = room, .own = own };
-	struct timespec clock;
+	struct timespec now_utc = clock_utc();
 
-	(void)clock_gettime(CLOCK_REALTIME, &clock); /* cannot fail for this clock */
 	put(&t, "{\"utc_timestamp_ms\":");
-	put_number(
-		&t, (uint64_t)clock.tv_sec * 1000 + (uint64_t)clock.tv_nsec / 1000000);
+	put_number(&t,
+		(uint64_t)now_utc.tv_sec * 1000 + (uint64_t)now_utc.tv_nsec / 1000000);
 	if (extra) {
 		put(&t, ",");
 		put(&t, extra);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "tests/unit/fakes/fake_file.h"
+#include "vmm/base/clock.h"
 
 #define TIME_RE "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9} "
 

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/cpu/vcpu.h"
 
 enum { RUN_BYTES = 4096, REGISTER = 0xd0000000, ACCESSES = 4, WAIT_MS = 10000 };

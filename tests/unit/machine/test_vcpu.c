@@ -4,6 +4,7 @@
  * guests of a few instructions that tell a device what they saw: no access is
  * lost or made twice. Skipped, but for the first test, where /dev/kvm does not open.
  */
+#include "vmm/base/clock.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/x86/vcpu_state.h"
 
