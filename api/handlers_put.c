@@ -110,12 +110,9 @@ int put_logger(struct api *a, struct call *c, struct err *e)
 	int r = 0;
 
 	(void)a;
-	if (body->level && !log_parse_level(body->level, &level))
-		return err_bad(e,
-			"level '%.80s' is not one of Off, Error, Warn, Info, Debug, "
-			"Trace",
-			body->level);
-	if (body->log_path)
+	if (body->level)
+		r = log_parse_level(body->level, &level, e);
+	if (r == 0 && body->log_path)
 		r = log_open(body->log_path, e);
 	if (r < 0)
 		return r;

@@ -141,13 +141,8 @@ static int set_up_log(struct err *e)
 	enum log_level level;
 
 	if (arg("--level")) {
-		if (!log_parse_level(arg("--level"), &level)) {
-			(void)err_bad(e,
-				"level '%s' is not one of Off, Error, Warn, "
-				"Info, Debug, Trace",
-				arg("--level"));
+		if (log_parse_level(arg("--level"), &level, e) < 0)
 			return STATUS_BAD_LEVEL;
-		}
 		log_set_level(level);
 	}
 	if (arg("--id")) {

@@ -101,15 +101,17 @@ void log_set_thread(const char *name)
 	thread_name = name;
 }
 
-bool log_parse_level(const char *name, enum log_level *out)
+int log_parse_level(const char *name, enum log_level *out, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
 		if (strcasecmp(level_names[i].name, name) == 0) {
 			*out = level_names[i].level;
-			return true;
+			return 0;
 		}
 	}
-	return false;
+	return err_bad(e,
+		"level '%.80s' is not one of Off, Error, Warn, Info, Debug, Trace",
+		name);
 }
 
 bool log_is_on(enum log_level level)

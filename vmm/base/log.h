@@ -49,9 +49,11 @@ void log_set_id(const char *id);
 /* The calling thread's name in its lines; borrowed for good. "main" when never set. */
 void log_set_thread(const char *name);
 
-/* Error Warn Warning Info Debug Trace Off in any case. False when it is none. */
-bool log_parse_level(const char *name, enum log_level *out);
+/* The level of that name: Off, Error, Warn or Warning, Info, Debug, Trace, in any case.
+ * -EINVAL with text that lists them; *out is then untouched. */
+MUST_CHECK int log_parse_level(const char *name, enum log_level *out, struct err *e);
 
+/* Whether lines of this level are written: nothing has to be computed for others. */
 bool log_is_on(enum log_level level);
 /* What the macros below call. A line of more than 1 KiB is cut and ends in "...". */
 void log_write(enum log_level level, const struct log_site *site,
