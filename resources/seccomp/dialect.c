@@ -24,8 +24,6 @@ enum {
 	RULES_MAX = 1 << 14, /* of libseccomp, for one category */
 };
 
-#define JSON_AT(st, member) .offset = offsetof(st, member), .size = sizeof(void *)
-
 struct dialect {
 	struct json *doc, *more;
 };
@@ -37,11 +35,11 @@ struct category {
 /* clang-format off */
 static const struct field category_field[] = {
 	{ .name = "default_action", .type = FIELD_JSON, .required = true,
-	  JSON_AT(struct category, default_action) },
+	  FIELD_AT(struct category, default_action) },
 	{ .name = "filter_action", .type = FIELD_JSON, .required = true,
-	  JSON_AT(struct category, filter_action) },
-	{ .name = "filter", .type = FIELD_JSON, .required = true, JSON_AT(struct category, filter) },
-	{ .name = "include", .type = FIELD_JSON, JSON_AT(struct category, include) },
+	  FIELD_AT(struct category, filter_action) },
+	{ .name = "filter", .type = FIELD_JSON, .required = true, FIELD_AT(struct category, filter) },
+	{ .name = "include", .type = FIELD_JSON, FIELD_AT(struct category, include) },
 };
 
 static const enum scmp_compare compares[] = {

@@ -50,12 +50,6 @@ static const char *arg(const char *name)
 	return args_value(args, ARRAY_LEN(args), name);
 }
 
-static void free_text(char *p)
-{
-	free(p);
-}
-DEFINE_AUTO(char *, free_text);
-
 static void close_file(FILE *f)
 {
 	if (f)

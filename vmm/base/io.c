@@ -101,6 +101,16 @@ void io_output_fini(struct io_output *o)
 		close_fd(o->fd);
 }
 
+int io_open_output(const char *path, const char *what, struct err *e)
+{
+	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
+	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
+	int fd = open(path,
+		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+
+	return fd < 0 ? err_sys(e, "cannot open %s '%s'", what, path) : fd;
+}
+
 void io_own_standard_outputs(void)
 {
 	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -136,12 +146,6 @@ ssize_t io_write_now(const struct io_output *o, const void *buf, size_t n)
 		put = write(o->fd, buf, n);
 	return put < 0 ? -errno : put;
 }
-
-static void free_text(char *p)
-{
-	free(p);
-}
-DEFINE_AUTO(char *, free_text);
 
 void io_raise_fd_limit(void)
 {

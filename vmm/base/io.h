@@ -5,6 +5,7 @@
 #ifndef HUSK_BASE_IO_H
 #define HUSK_BASE_IO_H
 
+#include <stdlib.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -65,6 +66,19 @@ enum {
 /* Lets husk have as many descriptors as it may: the soft limit becomes the hard one. A
  * shell's soft limit of 1024 is for programs that use select. Early in main. */
 void io_raise_fd_limit(void);
+
+/* Opens a file or FIFO to write lines or bytes to, created when missing: the log, the
+ * metrics, a console. What is in it already stays, and neither the call nor a write to
+ * a FIFO waits for a reader. what: for the text, such as "log". The caller's
+ * descriptor, or -errno with text. */
+MUST_CHECK int io_open_output(const char *path, const char *what, struct err *e);
+
+/* For a text that a scope owns: AUTO(free_text). */
+static inline void free_text(char *p)
+{
+	free(p);
+}
+DEFINE_AUTO(char *, free_text);
 
 /* Reads the file at path whole, at most max bytes, into a new buffer that the caller
  * frees and that carries a NUL after its last byte. *len is without that NUL. The file

@@ -5,8 +5,6 @@
  */
 #include "vmm/base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,13 +51,10 @@ static const struct {
 
 int log_open(const char *path, struct err *e)
 {
-	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
-	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
-	int fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	int fd = io_open_output(path, "log", e);
 
 	if (fd < 0)
-		return err_sys(e, "cannot open log '%s'", path);
+		return fd;
 	io_output_fini(&the_log.out);
 	the_log.out = (struct io_output){ fd, IO_OWN, .is_opened = true };
 	return 0;

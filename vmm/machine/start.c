@@ -4,7 +4,6 @@
  * how that is taken apart again. On the loop's thread.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -12,6 +11,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/vsock/vsock.h"
 #include "vmm/base/clock.h"
+#include "vmm/base/io.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/boot/kernel_args.h"
 #include "vmm/machine/internal.h"
@@ -164,11 +164,9 @@ static int start_serial(struct machine *m, struct err *e)
 	if (!path)
 		return device_list_add_serial(
 			&m->devices, STDIN_FILENO, STDOUT_FILENO, e);
-	/* O_APPEND: what an earlier run wrote stays; as the log (vmm/base/log.c) */
-	m->serial_fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	m->serial_fd = io_open_output(path, "serial output", e);
 	if (m->serial_fd < 0)
-		return err_sys(e, "cannot open serial output '%s'", path);
+		return m->serial_fd;
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
 }
 

@@ -6,12 +6,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/metrics/internal.h"
 
@@ -48,10 +48,9 @@ int metrics_open(
 
 	if (!m)
 		return err_code(e, -ENOMEM, "metrics '%s'", path);
-	m->fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	m->fd = io_open_output(path, "metrics", e);
 	if (m->fd < 0)
-		return err_sys(e, "cannot open metrics '%s'", path);
+		return m->fd;
 	m->extra = extra ? strdup(extra) : NULL;
 	m->room = METRICS_TEXT_MAX + (extra ? strlen(extra) : 0);
 	m->text = malloc(m->room);
