@@ -13,17 +13,11 @@
 
 static int start(struct api *a, struct err *e)
 {
-	int r;
-
 	if (machine_state(a->machine) != MACHINE_NOT_STARTED)
 		return err_bad(e,
 			"InstanceStart is not supported after starting the "
 			"microVM.");
-	r = machine_start(a->machine, e);
-	if (r < 0)
-		return err_add(e, r, "cannot start the microVM");
-	(void)machine_write_metrics(a->machine); /* counts what is lost itself */
-	return 0;
+	return machine_boot(a->machine, e);
 }
 
 int put_actions(struct api *a, struct call *c, struct err *e)

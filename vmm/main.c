@@ -287,15 +287,12 @@ static int start_from_file(struct husk *h, struct err *e)
 {
 	int r = config_load(&h->api, arg("--config-file"), e);
 
-	if (r < 0)
-		return r;
-	r = machine_start(h->machine, e);
-	if (r < 0)
-		return err_add(e, r, "cannot start the microVM");
-	log_info(
-		"Successfully started microvm that was configured from one single json");
-	(void)machine_write_metrics(h->machine); /* counts what is lost itself */
-	return 0;
+	if (r == 0)
+		r = machine_boot(h->machine, e);
+	if (r == 0)
+		log_info(
+			"Successfully started microvm that was configured from one single json");
+	return r;
 }
 
 static int run(struct husk *h, struct err *e)

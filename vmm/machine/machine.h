@@ -73,6 +73,9 @@ MUST_CHECK int machine_set_vsock(
  * the settings stay, no vCPU has run, and another start is legal. Not with the device
  * lock held, since threads of vCPUs are waited for. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
+/* The same as the API and the config file have it: it is followed by the first line of
+ * metrics, and what went wrong with "cannot start the microVM" before it. */
+MUST_CHECK int machine_boot(struct machine *m, struct err *e);
 
 /* Takes every vCPU out of the guest, and makes the devices stand still when each says
  * so; lets them go on. Either may be asked for twice. After a start. A pause that takes
