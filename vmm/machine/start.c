@@ -18,6 +18,7 @@
 #include "vmm/process/landlock.h"
 #include "vmm/x86/boot.h"
 #include "vmm/x86/cpuid.h"
+#include "vmm/x86/kvm.h"
 #include "vmm/x86/vcpu_state.h"
 
 enum { END_TIMEOUT_US = 2 * 1000000 }; /* for disks, when the machine ends */
@@ -263,7 +264,7 @@ static int create_vcpus(struct machine *m, const struct x86_entry *entry, struct
 	const struct cpuid_topology topology = { m->cfg.vcpu_count, m->cfg.smt };
 	const struct cpu_template *template = template_of(m);
 	struct cpuid cpuid = { .head.nent = CPUID_ENTRIES_MAX };
-	int r = kvm_supported_cpuid(&m->kvm, &cpuid.head, e);
+	int r = x86_kvm_supported_cpuid(&m->kvm, &cpuid.head, e);
 
 	if (r == 0)
 		r = cpu_template_apply(template, &cpuid, e);
@@ -338,11 +339,11 @@ static int start(struct machine *m, struct err *e)
 	if (r < 0)
 		return r;
 	args = kernel_args_read(&c);
-	r = kvm_open(&m->kvm, template->cap, template->n_caps, e);
+	r = x86_kvm_open(&m->kvm, template->cap, template->n_caps, e);
 	if (r == 0)
-		r = kvm_create_vm(&m->kvm, X86_KVM_SCRATCH_GPA, e);
+		r = x86_kvm_create_vm(&m->kvm, e);
 	if (r == 0 && !cpu_template_wants_counters(template))
-		kvm_disable_counters(&m->kvm);
+		x86_kvm_disable_counters(&m->kvm);
 	if (r == 0)
 		r = start_memory(m, e);
 	if (r == 0)

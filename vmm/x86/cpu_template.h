@@ -3,7 +3,7 @@
  * cpu_template: changes that a machine makes to what its guest sees of the processor,
  * so that guests of one fleet see the same on different hosts: the user's own
  * (contract, 3.5) or one of husk's (3.10). Pure data and its application to a CPUID
- * table; the MSRs are vcpu_x86.c's. Any thread.
+ * table; the MSRs are vcpu_state.c's. Any thread.
  */
 #ifndef HUSK_X86_CPU_TEMPLATE_H
 #define HUSK_X86_CPU_TEMPLATE_H
@@ -55,7 +55,7 @@ struct cpu_template {
 	unsigned n_cpuid, n_msrs, n_caps;
 	const struct cpuid_change *cpuid;
 	const struct msr_change *msr;
-	const struct kvm_cap_change *cap; /* for kvm_open */
+	const struct kvm_cap_change *cap; /* for x86_kvm_open */
 };
 
 /* One of husk's: static, not for cpu_template_fini. NONE has no changes. */

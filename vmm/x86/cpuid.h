@@ -46,7 +46,7 @@ MUST_CHECK int cpuid_normalise(
 #define CPUID_EXT_ECX_COUNTERS (1u << 23 | 1u << 24 | 1u << 28)
 
 /* Announces none, whatever the host has: unless a template asks for them, which is to
- * go with kvm_disable_counters. Before or after cpuid_normalise. */
+ * go with x86_kvm_disable_counters. Before or after cpuid_normalise. */
 void cpuid_hide_counters(struct cpuid *c);
 
 /* The entry of a leaf and subleaf, or NULL. */

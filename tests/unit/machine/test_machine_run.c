@@ -18,6 +18,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/phases.h"
 #include "vmm/machine/internal.h"
+#include "vmm/x86/kvm.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct phases phases;
@@ -306,7 +307,7 @@ static void start_guest(const void *code, size_t n)
 	struct kvm kvm;
 	int r;
 
-	if (kvm_open(&kvm, NULL, 0, &e) < 0)
+	if (x86_kvm_open(&kvm, NULL, 0, &e) < 0)
 		cr_skip_test("%s", e.text);
 	kvm_close(&kvm);
 	(void)fake_elf(&img, &segment, 1);
