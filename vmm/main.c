@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main: options, log, API, the machine, the loop, and the exit status (contract,
- * section 1).
+ * main: reads the options, sets up the log, the API and the machine, runs the loop, and
+ * returns the exit status (contract, section 1).
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -68,16 +68,16 @@ struct husk {
 	struct loop *loop;
 	struct machine *machine;
 	struct api api;
-	struct server *server; /* of the API, or NULL */
-	struct unix_file socket; /* of the API, when husk made it */
+	struct server *server; /* the API's, or NULL */
+	struct unix_file socket; /* the API's, if husk made it */
 	struct phases phases;
 	struct api_counts api_counts;
 	struct process_counts process_counts;
 	struct signals signals;
-	const struct seccomp_filters *filters; /* or NULL */
-	struct seccomp_filters custom_filters; /* --seccomp-filter */
-	const char *doing; /* what an error's log line begins with */
-	int stop_signal; /* that asked husk to end, or 0 */
+	const struct seccomp_filters *filters; /* of all threads, or NULL */
+	struct seccomp_filters custom_filters; /* from --seccomp-filter */
+	const char *doing; /* the beginning of the log's line about an error */
+	int stop_signal; /* the signal that asked husk to end, or 0 */
 };
 
 static const char *arg(const char *name)
@@ -90,7 +90,7 @@ static int arg_u64(const char *name, uint64_t fallback, uint64_t *out, struct er
 	return args_u64(args, ARRAY_LEN(args), name, fallback, out, e);
 }
 
-/* An error before there is a log, and after: the last line on stderr says why. */
+/* Writes an error to stderr, as the last line there, whether there is a log or not. */
 static int fail(int status, const struct err *e)
 {
 	(void)fprintf(stderr, "%s: %s\n", name_of_program(), e->text);
@@ -169,7 +169,8 @@ static void log_phases(const struct phases *p)
 			(unsigned long long)phase_us(p, i));
 }
 
-/* How long it took from the launcher to here (contract, 9.2: api_server). */
+/* Notes for the metrics how long the start took until the API was ready (contract, 9.2:
+ * api_server). */
 static int count_start_up(struct husk *h, struct err *e)
 {
 	uint64_t cpu_start, parent_cpu, cpu = clock_cpu_us();
@@ -307,7 +308,7 @@ static int run(struct husk *h, struct err *e)
 	if (r < 0)
 		return r;
 	h->doing = "";
-	if (notify_ready(&why) < 0) /* who asked for it is gone: the guest is not */
+	if (sd_notify_ready(&why) < 0) /* the guest runs on without its launcher */
 		log_warn("%s", why.text);
 	r = loop_run(h->loop);
 	if (r < 0)
@@ -319,7 +320,7 @@ static int run(struct husk *h, struct err *e)
 	return machine_exit_status(h->machine);
 }
 
-/* Options that are known and cannot be had. */
+/* Refuses options of Firecracker's that husk does not have. */
 static int refuse_args(struct err *e)
 {
 	static const char *const not_yet[] = { "--metadata", "--snapshot-version",
@@ -371,7 +372,7 @@ static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 	return refuse_args(e);
 }
 
-/* Clients look in the first line for the second word, or anywhere for "Firecracker v"
+/* Clients read the second word of the first line, or look anywhere for "Firecracker v"
  * and a number. */
 static void print_version(void)
 {
@@ -385,8 +386,8 @@ static void print_version(void)
 	printf("husk release %s\n", HUSK_RELEASE);
 }
 
-/* The status to exit with, when everything is cleaned up; or the end, by the signal
- * that asked for it. */
+/* Called when everything is cleaned up. Ends husk by the signal that asked for it, or
+ * returns the status to exit with. */
 static int leave(int sig, int status)
 {
 	if (sig != 0) {
@@ -433,7 +434,7 @@ int main(int argc, char **argv)
 	}
 	unix_file_remove(&h.socket); /* while the server still has the socket open */
 	server_destroy(h.server);
-	machine_destroy(TAKE(h.machine)); /* a fatal signal finds none now */
+	machine_destroy(TAKE(h.machine)); /* on_dying finds no machine now */
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
 	seccomp_filter_fini(&h.custom_filters);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * log: the process's one log. Its settings are file-scope state, the only such state in
- * the layers: a log line must be possible anywhere above.
+ * log: the one log of the process. Its settings are file-scope state, so that every
+ * room can log without being given a handle.
  */
 #include "vmm/base/log.h"
 
@@ -32,8 +32,8 @@ static struct {
 } the_log = { .out.fd = STDOUT_FILENO, .level = LOG_INFO, .id = "anonymous-instance" };
 
 static _Thread_local const char *thread_name = "main";
-/* A line is being made on this thread. The handler of a fatal signal that came in its
- * midst must not make another: libc may hold a lock. */
+/* This thread is formatting a line. The handler of a fatal signal that interrupts it
+ * must not format another: libc may hold a lock. */
 static _Thread_local volatile bool is_logging;
 
 static const struct {
@@ -132,7 +132,7 @@ static const char *level_tag(enum log_level level)
 	return "";
 }
 
-/* A line under construction; the NUL at its end makes place for the newline. */
+/* A line under construction. In the end the newline takes the place of its NUL. */
 struct line {
 	char text[LOG_LINE_MAX];
 	size_t n;
@@ -178,8 +178,8 @@ static void put_head(struct line *l, enum log_level level, const struct log_site
 	put(l, "] ");
 }
 
-/* One event is one line of UTF-8, whatever a guest sent: '?' for control characters,
- * and for bytes that are none, such as a text that was cut in the middle of one. */
+/* Keeps an event on one line of UTF-8, whatever a guest sent: puts '?' for control
+ * characters, and for bytes that are no character, as where a text was cut. */
 static void make_readable(struct line *l)
 {
 	size_t len;
@@ -212,8 +212,12 @@ static void put_line(
 	is_logging = false;
 }
 
-/* Whether this line is over the site's limit. On resumption *dropped lines are owned
- * up. Each line that comes through puts the whole burst off by its share. */
+/* Whether the limit drops this line. If not, *dropped is the number of lines that it
+ * has dropped since the last one, for a line that reports them.
+ *
+ * The generic cell rate algorithm: each line that passes moves whole_us, the time at
+ * which the full burst is available again, LOG_EVERY_US further into the future. A line
+ * is dropped while that is more than a burst ahead of now. */
 static bool is_over(struct log_limit *limit, uint64_t *dropped)
 {
 	uint64_t now = clock_us();
@@ -232,7 +236,7 @@ static bool is_over(struct log_limit *limit, uint64_t *dropped)
 	return false;
 }
 
-/* Whether the site's module starts with the prefix that is wanted. */
+/* Whether the name of the site's module begins with the prefix of log_set_module. */
 static bool is_wanted(const struct log_site *site)
 {
 	size_t n = strlen(the_log.module), file = strlen(site->file);

@@ -149,7 +149,7 @@ void kvm_pulse_irq(const struct kvm *k, unsigned gsi)
 {
 	struct kvm_irq_level line = { .irq = gsi, .level = 1 };
 
-	/* can only fail for a GSI that there is not */
+	/* can only fail for a line that does not exist */
 	(void)ioctl(k->vm_fd, KVM_IRQ_LINE, &line);
 	line.level = 0;
 	(void)ioctl(k->vm_fd, KVM_IRQ_LINE, &line);

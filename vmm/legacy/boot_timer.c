@@ -24,7 +24,7 @@ static void boot_timer_write(void *self, uint64_t at, const void *data, size_t n
 
 static void boot_timer_read(void *self, uint64_t at, void *data, size_t n)
 {
-	/* write-only: a read gives what the bus gives where nothing answers */
+	/* write-only: a read gives all ones, as where no device answers */
 	(void)self;
 	(void)at;
 	(void)data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rtc: see the header. libc's gmtime is no help: it reads the file of the time zone,
- * which the filters forbid.
+ * rtc: see the header. It cannot use libc's gmtime, which reads the file of the time
+ * zone: the system call filters forbid that.
  */
 #include "vmm/legacy/rtc.h"
 
@@ -41,7 +41,8 @@ struct date {
 	unsigned month, day;
 };
 
-/* Counts years from March, so that the leap day is a year's last. `days` since 1970. */
+/* The date of a day, counted from 1 January 1970. Years begin in March inside, so that
+ * the leap day is the last of its year. */
 static struct date date_of(uint64_t days)
 {
 	uint64_t n = days + DAYS_TO_1970, era = n / DAYS_400_YEARS;

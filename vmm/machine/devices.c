@@ -35,7 +35,7 @@ int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *k
 	struct guest_mem *mem, struct loop *loop,
 	void (*end)(void *self, const char *how), void *self, struct err *e)
 {
-	const struct i8042_host host = { on_reset, on_key, d };
+	const struct i8042_ops ops = { on_reset, on_key, d };
 	int r;
 
 	*d = (struct device_list){
@@ -43,7 +43,7 @@ int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *k
 	};
 	bus_init(&d->ports, lock);
 	bus_init(&d->mmio, lock);
-	i8042_init(&d->i8042, &host);
+	i8042_init(&d->i8042, &ops);
 	power_init(&d->power, end, self);
 	r = bus_add(
 		&d->ports, X86_I8042_PORT, I8042_PORTS, i8042_bus_ops(), &d->i8042, e);

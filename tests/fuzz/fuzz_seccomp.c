@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_filter: the input is a file of system call filters, as it is and with the right
+ * fuzz_seccomp: the input is a file of system call filters, as it is and with the right
  * checksum put behind it. What is refused has a reason; what is taken has all of its
  * instructions inside what was read.
  */
