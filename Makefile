@@ -79,7 +79,7 @@ $(B)/%.o: %.c $(B)/flags | build/.setup build/cjson/cJSON.c
 	$(Q)mkdir -p $(@D) && $(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
 
 # --- the system call filters: compiled here, so that husk's start has nothing to compile ---
-$(B)/builtin.a: $(B)/filter_builtin.o
+$(B)/builtin.a: $(B)/seccomp_builtin.o
 $(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(call archives,resources/seccomp)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(flags) $(link_$(MODE)) -o $@ $(filter %.o,$^) $(call in_any_order,$^) -l:libseccomp.a $(LDFLAGS)
@@ -87,10 +87,10 @@ $(B)/husk-seccomp: $(B)/resources/seccomp/main.o $(call archives,resources/secco
 filters := resources/seccomp/default.json $(if $(filter asan,$(MODE)),resources/seccomp/asan.json)
 compile_filters = $(B)/husk-seccomp --input-file $(firstword $(filters)) \
 	$(addprefix --add-file ,$(word 2,$(filters)))
-$(B)/filter_builtin.c: $(B)/husk-seccomp $(filters)
+$(B)/seccomp_builtin.c: $(B)/husk-seccomp $(filters)
 	$(call say,BPF,$@)
 	$(Q)$(compile_filters) --c-source --output-file $@
-$(B)/filter_builtin.o: $(B)/filter_builtin.c $(B)/flags
+$(B)/seccomp_builtin.o: $(B)/seccomp_builtin.c $(B)/flags
 	$(Q)$(CC) $(flags) $(opt_$(MODE)) -c -o $@ $<
 # The same filters, but each rule reports to a tracer: tests/system/filters counts their use.
 $(B)/tests/filters.trace: $(B)/husk-seccomp $(filters)
@@ -142,7 +142,7 @@ room_of_fuzz_blk := virtio/blk
 room_of_fuzz_net := virtio/net
 room_of_fuzz_vsock := virtio/vsock
 room_of_fuzz_kernel := vmm/x86
-room_of_fuzz_filter := vmm/process
+room_of_fuzz_seccomp := vmm/process
 room_of_fuzz_http := vmm/codec
 room_of = $(or $(room_of_$(1)),api)
 $(B)/tests/api/test_openapi: ldlibs += -lyaml

@@ -12,8 +12,9 @@
 
 #include "api/routes.h"
 #include "vmm/base/absent.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/ids.h"
 #include "vmm/base/log.h"
-#include "vmm/base/utf8.h"
 
 static const char *const method_names[] = {
 	[HTTP_METHOD_GET] = "GET",
@@ -78,7 +79,7 @@ static int check_id(const struct target *t, struct err *e)
 {
 	if (t->sub[0] == '\0')
 		return err_bad(e, "The ID in the path of '%s' is empty.", t->resource);
-	if (!utf8_is_id(t->sub, '_', VDEV_ID_MAX))
+	if (!ids_is_device(t->sub))
 		return err_bad(e,
 			"The ID '%.64s' in the path can only contain alphanumeric "
 			"characters and underscores.",

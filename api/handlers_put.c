@@ -8,22 +8,16 @@
 
 #include "api/bodies.h"
 #include "api/handlers.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 static int start(struct api *a, struct err *e)
 {
-	int r;
-
 	if (machine_state(a->machine) != MACHINE_NOT_STARTED)
 		return err_bad(e,
 			"InstanceStart is not supported after starting the "
 			"microVM.");
-	r = machine_start(a->machine, e);
-	if (r < 0)
-		return err_add(e, r, "cannot start the microVM");
-	(void)machine_write_metrics(
-		a->machine); /* a line that is lost is counted there */
-	return 0;
+	return machine_boot(a->machine, e);
 }
 
 int put_actions(struct api *a, struct call *c, struct err *e)
@@ -100,12 +94,9 @@ int put_logger(struct api *a, struct call *c, struct err *e)
 	int r = 0;
 
 	(void)a;
-	if (body->level && !log_parse_level(body->level, &level))
-		return err_bad(e,
-			"level '%.80s' is not one of Off, Error, Warn, Info, Debug, "
-			"Trace",
-			body->level);
-	if (body->log_path)
+	if (body->level)
+		r = log_parse_level(body->level, &level, e);
+	if (r == 0 && body->log_path)
 		r = log_open(body->log_path, e);
 	if (r < 0)
 		return r;

@@ -23,6 +23,7 @@
 #include "jailer/paths.h"
 #include "jailer/process.h"
 #include "vmm/base/args.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/base/version.h"
 
@@ -196,7 +197,7 @@ static bool is_first(const struct jail *j)
  * child; in the parent its id, or -errno with text. */
 static pid_t spawn(struct jail *j, uint64_t flags, bool is_last, struct err *e)
 {
-	uint64_t so_far = cpu_us();
+	uint64_t so_far = clock_cpu_us();
 	pid_t pid;
 
 	if (j->report[1] < 0 && pipe2(j->report, O_CLOEXEC) < 0)
@@ -279,7 +280,8 @@ static int enter_pid_ns(struct jail *j, struct err *e)
 			: 0;
 	r = write_pid(file, pid ? pid : getpid(), e);
 	if (r < 0 && pid)
-		(void)kill(pid, SIGKILL); /* not waited for yet, so the id is still its */
+		(void)kill(
+			pid, SIGKILL); /* not waited for yet, so the id is still its */
 	if (r < 0 || pid == 0)
 		return r;
 	return leave_to_child(j);
@@ -316,7 +318,8 @@ static int run_monitor(struct jail *j, struct err *e)
 		(void)snprintf(path, sizeof(path), "/%s", j->exec_name);
 		(void)snprintf(
 			start, sizeof(start), "%llu", (unsigned long long)j->start_us);
-		(void)snprintf(cpu, sizeof(cpu), "%llu", (unsigned long long)cpu_us());
+		(void)snprintf(
+			cpu, sizeof(cpu), "%llu", (unsigned long long)clock_cpu_us());
 		(void)snprintf(parent_cpu, sizeof(parent_cpu), "%llu",
 			(unsigned long long)j->parent_cpu_us);
 		(void)execve(path, argv, no_environment);

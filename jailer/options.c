@@ -7,6 +7,7 @@
 
 #include "jailer/paths.h"
 #include "vmm/base/args.h"
+#include "vmm/base/ids.h"
 
 /* clang-format off */
 static const struct arg rows[] = {
@@ -49,14 +50,6 @@ static int need(const struct line *l, const char *name, const char **out, struct
 {
 	*out = value(l, name);
 	return *out ? 0 : err_bad(e, "argument '%s' is required", name);
-}
-
-static int check_id(const char *id, struct err *e)
-{
-	return is_instance_id(id)
-		? 0
-		: err_bad(e, "id '%s' is not 1 to 64 bytes of letters, digits and '-'",
-			  id);
 }
 
 static int read_id(const struct line *l, const char *name, uint32_t *out, struct err *e)
@@ -172,7 +165,7 @@ int options_parse(int argc, char **argv, struct options *o, struct err *e)
 		return r;
 	r = need(&l, "--id", &o->id, e);
 	if (r == 0)
-		r = check_id(o->id, e);
+		r = ids_check_instance(o->id, e);
 	if (r == 0)
 		r = need(&l, "--exec-file", &o->exec_file, e);
 	if (r == 0)

@@ -14,12 +14,12 @@
 #include "vmm/base/base.h"
 #include "vmm/base/counter.h"
 #include "vmm/base/err.h"
+#include "vmm/base/ids.h"
 #include "vmm/codec/stream.h"
 
 enum { VDEV_QUEUES_MAX = 3, VDEV_CONFIG_MAX = 64 };
 
-/* Bytes of a name: more than a request line of the API has room for. */
-enum { VDEV_ID_MAX = 1024 };
+enum { VDEV_ID_MAX = DEVICE_ID_MAX }; /* bytes of a name */
 
 struct vdev;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main: options, log, API, the machine, the loop, and the exit status (contract,
- * section 1).
+ * main: reads the options, sets up the log, the API and the machine, runs the loop, and
+ * returns the exit status (contract, section 1).
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +11,8 @@
 #include "api/server.h"
 #include "vmm/base/absent.h"
 #include "vmm/base/args.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/ids.h"
 #include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/base/name.h"
@@ -67,16 +69,16 @@ struct husk {
 	struct loop *loop;
 	struct machine *machine;
 	struct api api;
-	struct server *server; /* of the API, or NULL */
-	struct unix_file socket; /* of the API, when husk made it */
+	struct server *server; /* the API's, or NULL */
+	struct unix_file socket; /* the API's, if husk made it */
 	struct phases phases;
 	struct api_counts api_counts;
 	struct process_counts process_counts;
 	struct signals signals;
-	const struct seccomp_filters *filters; /* or NULL */
-	struct seccomp_filters custom_filters; /* --seccomp-filter */
-	const char *doing; /* what an error's log line begins with */
-	int stop_signal; /* that asked husk to end, or 0 */
+	const struct seccomp_filters *filters; /* of all threads, or NULL */
+	struct seccomp_filters custom_filters; /* from --seccomp-filter */
+	const char *doing; /* the beginning of the log's line about an error */
+	int stop_signal; /* the signal that asked husk to end, or 0 */
 };
 
 static const char *arg(const char *name)
@@ -89,7 +91,7 @@ static int arg_u64(const char *name, uint64_t fallback, uint64_t *out, struct er
 	return args_u64(args, ARRAY_LEN(args), name, fallback, out, e);
 }
 
-/* An error before there is a log, and after: the last line on stderr says why. */
+/* Writes an error to stderr, as the last line there, whether there is a log or not. */
 static int fail(int status, const struct err *e)
 {
 	(void)fprintf(stderr, "%s: %s\n", name_of_program(), e->text);
@@ -140,17 +142,12 @@ static int set_up_log(struct err *e)
 	enum log_level level;
 
 	if (arg("--level")) {
-		if (!log_parse_level(arg("--level"), &level)) {
-			(void)err_bad(e,
-				"level '%s' is not one of Off, Error, Warn, "
-				"Info, Debug, Trace",
-				arg("--level"));
+		if (log_parse_level(arg("--level"), &level, e) < 0)
 			return STATUS_BAD_LEVEL;
-		}
 		log_set_level(level);
 	}
 	if (arg("--id")) {
-		if (config_check_instance_id(arg("--id"), e) < 0)
+		if (ids_check_instance(arg("--id"), e) < 0)
 			return STATUS_FAILURE;
 		log_set_id(arg("--id"));
 	}
@@ -173,10 +170,11 @@ static void log_phases(const struct phases *p)
 			(unsigned long long)phase_us(p, i));
 }
 
-/* How long it took from the launcher to here (contract, 9.2: api_server). */
+/* Notes for the metrics how long the start took until the API was ready (contract, 9.2:
+ * api_server). */
 static int count_start_up(struct husk *h, struct err *e)
 {
-	uint64_t cpu_start, parent_cpu, cpu = cpu_us();
+	uint64_t cpu_start, parent_cpu, cpu = clock_cpu_us();
 	int r = arg_u64("--start-time-cpu-us", 0, &cpu_start, e);
 
 	if (r == 0)
@@ -291,15 +289,12 @@ static int start_from_file(struct husk *h, struct err *e)
 {
 	int r = config_load(&h->api, arg("--config-file"), e);
 
-	if (r < 0)
-		return r;
-	r = machine_start(h->machine, e);
-	if (r < 0)
-		return err_add(e, r, "cannot start the microVM");
-	log_info(
-		"Successfully started microvm that was configured from one single json");
-	(void)machine_write_metrics(h->machine); /* counts what is lost itself */
-	return 0;
+	if (r == 0)
+		r = machine_boot(h->machine, e);
+	if (r == 0)
+		log_info(
+			"Successfully started microvm that was configured from one single json");
+	return r;
 }
 
 static int run(struct husk *h, struct err *e)
@@ -314,7 +309,7 @@ static int run(struct husk *h, struct err *e)
 	if (r < 0)
 		return r;
 	h->doing = "";
-	if (notify_ready(&why) < 0) /* who asked for it is gone: the guest is not */
+	if (sd_notify_ready(&why) < 0) /* the guest runs on without its launcher */
 		log_warn("%s", why.text);
 	r = loop_run(h->loop);
 	if (r < 0)
@@ -326,7 +321,7 @@ static int run(struct husk *h, struct err *e)
 	return machine_exit_status(h->machine);
 }
 
-/* Options that are known and cannot be had. */
+/* Refuses options of Firecracker's that husk does not have. */
 static int refuse_args(struct err *e)
 {
 	for (size_t i = 0; i < 2 * n_absents; i++) {
@@ -375,7 +370,7 @@ static int check_args(int argc, char **argv, struct husk *h, struct err *e)
 	return refuse_args(e);
 }
 
-/* Clients look in the first line for the second word, or anywhere for "Firecracker v"
+/* Clients read the second word of the first line, or look anywhere for "Firecracker v"
  * and a number. */
 static void print_version(void)
 {
@@ -389,8 +384,8 @@ static void print_version(void)
 	printf("husk release %s\n", HUSK_RELEASE);
 }
 
-/* The status to exit with, when everything is cleaned up; or the end, by the signal
- * that asked for it. */
+/* Called when everything is cleaned up. Ends husk by the signal that asked for it, or
+ * returns the status to exit with. */
 static int leave(int sig, int status)
 {
 	if (sig != 0) {
@@ -437,7 +432,7 @@ int main(int argc, char **argv)
 	}
 	unix_file_remove(&h.socket); /* while the server still has the socket open */
 	server_destroy(h.server);
-	machine_destroy(TAKE(h.machine)); /* a fatal signal finds none now */
+	machine_destroy(TAKE(h.machine)); /* on_dying finds no machine now */
 	signals_unwatch(&h.signals, h.loop);
 	loop_destroy(h.loop);
 	seccomp_filter_fini(&h.custom_filters);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dialect: see the header. libseccomp compares arguments as 64 bits, but the upper half
- * of a 32-bit argument may hold anything. So "less than" and the like of 32 bits become
- * several rules with masks, as a range of addresses becomes a list of prefixes.
+ * dialect: see the header. libseccomp compares arguments as 64-bit numbers, but the
+ * upper half of a 32-bit argument may hold anything. So a comparison by order of 32
+ * bits, such as "less than", becomes several rules that each compare some of the bits,
+ * in the way an address range becomes a list of prefixes.
  */
 #include "resources/seccomp/dialect.h"
 
@@ -24,8 +25,6 @@ enum {
 	RULES_MAX = 1 << 14, /* of libseccomp, for one category */
 };
 
-#define JSON_AT(st, member) .offset = offsetof(st, member), .size = sizeof(void *)
-
 struct dialect {
 	struct json *doc, *more;
 };
@@ -37,11 +36,11 @@ struct category {
 /* clang-format off */
 static const struct field category_field[] = {
 	{ .name = "default_action", .type = FIELD_JSON, .required = true,
-	  JSON_AT(struct category, default_action) },
+	  FIELD_AT(struct category, default_action) },
 	{ .name = "filter_action", .type = FIELD_JSON, .required = true,
-	  JSON_AT(struct category, filter_action) },
-	{ .name = "filter", .type = FIELD_JSON, .required = true, JSON_AT(struct category, filter) },
-	{ .name = "include", .type = FIELD_JSON, JSON_AT(struct category, include) },
+	  FIELD_AT(struct category, filter_action) },
+	{ .name = "filter", .type = FIELD_JSON, .required = true, FIELD_AT(struct category, filter) },
+	{ .name = "include", .type = FIELD_JSON, FIELD_AT(struct category, include) },
 };
 
 static const enum scmp_compare compares[] = {
@@ -53,7 +52,7 @@ static const enum scmp_compare compares[] = {
 	[OP_GE] = SCMP_CMP_GE,
 };
 
-/* What an action with a number says. */
+/* An action that has a number. */
 struct number {
 	uint32_t error, trace;
 	bool has_error, has_trace;
@@ -111,11 +110,11 @@ static int read_action(const struct json *v, uint32_t *out, struct err *e)
 	return 0;
 }
 
-/* One category on its way into libseccomp. */
+/* A category while it is compiled. */
 struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t action;
-	bool including; /* the rules are included, and may repeat earlier ones */
+	bool including; /* rules of another category: some may be there already */
 	bool no_api; /* leave out the rules that only the API needs */
 	unsigned n_rules;
 };
@@ -132,9 +131,9 @@ static int add_masked(struct compiler *c, const struct rule *rule,
 	return add(c, rule, cmp, at + 1, e);
 }
 
-/* Adds rules for a comparison of 32 bits: for each bit of val one with the numbers
- * whose first difference from val, from the top, is at that bit (they are below val
- * where the bit is set, and above it where not), and one for val itself. */
+/* Adds a comparison of 32 bits as prefixes. For each bit of val there is a prefix: the
+ * bits above it as in val, and the bit itself inverted. Where the bit is set in val,
+ * the prefix has numbers below val; where it is not, numbers above. */
 static int add_prefixes(struct compiler *c, const struct rule *rule,
 	struct scmp_arg_cmp *cmp, unsigned at, struct err *e)
 {
@@ -156,7 +155,7 @@ static int add_prefixes(struct compiler *c, const struct rule *rule,
 	return r;
 }
 
-/* Adds the rule, of which the first `at` conditions are in cmp. */
+/* Adds the rule to libseccomp, once its first `at` conditions are in cmp. */
 static int add(struct compiler *c, const struct rule *rule, struct scmp_arg_cmp *cmp,
 	unsigned at, struct err *e)
 {
@@ -201,8 +200,8 @@ static int read_category(const struct json *v, struct category *out, struct err 
 	return r;
 }
 
-/* Adds the rules of one array. first: the number of the first, when the rules are to be
- * traced, else 0. */
+/* Adds the rules of one array. first: with DIALECT_TRACE the number of its first rule,
+ * else 0. */
 static int add_rules(
 	struct compiler *c, const struct json *filter, unsigned first, struct err *e)
 {
@@ -222,7 +221,7 @@ static int add_rules(
 		if (c->no_api && rule.is_for_api)
 			continue;
 		r = add(c, &rule, cmp, 0, e);
-		/* rules are compared in the order of the text */
+		/* compare in the order of the text */
 		if (r == 0)
 			(void)seccomp_syscall_priority(c->ctx, rule.nr,
 				(uint8_t)(UINT8_MAX - MIN(i, UINT8_MAX)));
@@ -282,8 +281,7 @@ static int add_included(const struct dialect *f, struct compiler *c,
 	return r;
 }
 
-/* Fetches the instructions through a file without a name, because libseccomp can only
- * write them to a file. */
+/* Gets the instructions from libseccomp, which writes them to a file: one in memory. */
 static int export(
 	scmp_filter_ctx ctx, struct sock_filter **out, size_t *n, struct err *e)
 {
@@ -295,7 +293,7 @@ static int export(
 	if (r < 0)
 		return err_code(e, r, "cannot compile");
 	bytes = lseek(fd, 0, SEEK_END);
-	insn = malloc((size_t)bytes + sizeof(*insn)); /* trim's */
+	insn = malloc((size_t)bytes + sizeof(*insn)); /* trim may add one */
 	if (!insn)
 		return err_code(e, -ENOMEM, "filter");
 	r = io_pread(fd, insn, (size_t)bytes, 0);
@@ -312,8 +310,9 @@ static int export(
 	return r;
 }
 
-/* Another architecture's system calls have other numbers. A list of comparisons is a
- * third cheaper for the kernel to compile than a tree. */
+/* Kills the process for a call of another architecture, where numbers mean other calls.
+ * Asks for a list of comparisons, which the kernel compiles in two thirds of the time
+ * of a tree. */
 static int set_attributes(scmp_filter_ctx ctx, struct err *e)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -336,7 +335,7 @@ static int compile(const struct dialect *f, const struct category *cat,
 	if (fallback == action)
 		return err_bad(e, "default_action and filter_action are the same");
 	c->action = action;
-	(void)seccomp_api_set(5); /* for the kernel of husk's host, not for this one */
+	(void)seccomp_api_set(5); /* what husk's host knows, not the one that builds */
 	c->ctx = seccomp_init(fallback);
 	if (!c->ctx)
 		return err_code(e, -ENOMEM, "libseccomp");
@@ -434,7 +433,8 @@ const char *dialect_category(const struct dialect *f, unsigned i)
 	return v ? json_name(v) : NULL;
 }
 
-/* Makes "ioctl KVM_RUN: the vCPU"; conditions without a comment are left out. */
+/* Describes a rule, such as "ioctl KVM_RUN: the vCPU". Leaves out conditions that have
+ * no comment. */
 static void describe(const struct json *v, char *words, size_t room)
 {
 	struct rule rule;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * husk-seccomp: compiles system call filters from JSON (README.md) into the file that
- * husk's --seccomp-filter takes (vmm/process/seccomp.h), or into the C source from
- * which husk has its own.
+ * husk-seccomp: compiles system call filters from JSON (README.md) into a file for
+ * husk's --seccomp-filter (vmm/process/seccomp.h), or into the C source of the filters
+ * that are built into husk.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -50,12 +50,6 @@ static const char *arg(const char *name)
 	return args_value(args, ARRAY_LEN(args), name);
 }
 
-static void free_text(char *p)
-{
-	free(p);
-}
-DEFINE_AUTO(char *, free_text);
-
 static void close_file(FILE *f)
 {
 	if (f)
@@ -78,7 +72,7 @@ static int read_filters(struct dialect **out, struct err *e)
 	return r < 0 ? err_add(e, r, "'%s'", arg("--input-file")) : 0;
 }
 
-/* The category that husk's built-in filters have and files do not: SECCOMP_NO_API. */
+/* Compiles the program that files do not have: SECCOMP_NO_API. */
 static int compile_no_api(
 	const struct dialect *f, struct program *p, unsigned *n, struct err *e)
 {
@@ -141,7 +135,7 @@ static int write_file(FILE *out, const struct program *p, unsigned n, struct err
 	for (unsigned i = 0; i < n; i++)
 		put_program(&s, &p[i]);
 	r = stream_finish(&s);
-	/* husk would refuse it */
+	/* never make what husk would refuse */
 	r = r < 0 ? err_code(e, r, "filters")
 		  : seccomp_filter_parse(s.buf, s.len, &set, e);
 	if (r == 0) {
@@ -164,7 +158,7 @@ static void put_array(FILE *out, const struct program *p)
 	(void)fprintf(out, "};\n\n");
 }
 
-/* All names are in one string, which needs no relocation at husk's start. */
+/* Puts all names into one string, so that husk's start has no pointers to relocate. */
 static void put_names(FILE *out)
 {
 	unsigned n = 0;
@@ -213,8 +207,8 @@ static void write_source(FILE *out, const struct program *p, unsigned n)
 
 /* --- */
 
-/* Removes a file that was not written completely. A device or a pipe stays, because
- * this program did not make it. */
+/* Removes a file that is only half written. Not a device or a pipe, which this program
+ * did not make. */
 static void remove_half(const char *path, FILE *out)
 {
 	struct stat st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rule: one rule of the dialect, read from JSON and checked. Part of husk-seccomp.
+ * rule: reads and checks one rule of the dialect. Part of husk-seccomp.
  */
 #ifndef HUSK_SECCOMP_RULE_H
 #define HUSK_SECCOMP_RULE_H
@@ -22,18 +22,18 @@ struct condition {
 	enum op op;
 };
 
-/* Strings are borrowed from the JSON. */
+/* A rule. Its strings and values are borrowed from the JSON. */
 struct rule {
 	const char *name; /* of the system call */
 	int nr;
-	const struct json *action; /* the rule's own, as JSON, or NULL */
+	const struct json *action; /* the rule's own, unread; or NULL */
 	const char *comment;
-	bool is_for_api; /* left out with --no-api */
+	bool is_for_api; /* api_only: not needed with --no-api */
 	unsigned n;
 	struct condition condition[RULE_ARGS_MAX];
 };
 
-/* Reads the rule v, which *out borrows from. -EINVAL with text when v is not one. */
+/* Reads v into *out. -EINVAL with text when it is no rule. */
 MUST_CHECK int rule_read(const struct json *v, struct rule *out, struct err *e);
 
 #endif

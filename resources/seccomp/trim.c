@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * trim: see the header. When a filter is installed, the kernel compiles it, and runs it
- * in an interpreter for each of its 900 numbers of system calls, to learn which are
- * always allowed; each of these costs more than running the filter ever will.
+ * trim: see the header. When a filter is installed, the kernel compiles it, and
+ * interprets it for each of its 900 system call numbers to find those that are always
+ * allowed. Both take longer than all later runs of the filter.
  */
 #include "resources/seccomp/trim.h"
 
@@ -16,7 +16,8 @@ enum {
 	PROGRAM_MAX = 1 << 12,
 };
 
-/* "load; and 0; equal to 0? go on": always goes on, to a load of something else. */
+/* Whether insn begins with "load; and 0; equal to 0? go on", which always goes on, and
+ * then loads something else. */
 static bool is_idle(const struct sock_filter *insn, size_t left)
 {
 	return left > 3 && insn[0].code == LOAD && insn[1].code == AND &&
@@ -29,7 +30,7 @@ static bool is_conditional(const struct sock_filter *insn)
 	return BPF_CLASS(insn->code) == BPF_JMP && insn->code != (BPF_JMP | BPF_JA);
 }
 
-/* An offset from instruction i, after the move. Never longer than before. */
+/* The offset of a jump at instruction i after the move; it never grows. */
 static uint32_t moved(const uint16_t *to, size_t i, uint32_t offset)
 {
 	return to[i + 1 + offset] - to[i] - 1u;
@@ -37,8 +38,7 @@ static uint32_t moved(const uint16_t *to, size_t i, uint32_t offset)
 
 static size_t drop_idle(struct sock_filter *insn, size_t n)
 {
-	uint16_t to[PROGRAM_MAX +
-		1]; /* new index of each; of a dropped one, the next's */
+	uint16_t to[PROGRAM_MAX + 1]; /* new index of each, or of the next that stays */
 	size_t kept = 0, idle = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -67,7 +67,7 @@ static size_t drop_idle(struct sock_filter *insn, size_t n)
 
 size_t trim(struct sock_filter *insn, size_t n)
 {
-	/* the kernel's trial ends at a load of anything but number and architecture */
+	/* The kernel's interpreter gives up at a load that it does not know. */
 	const struct sock_filter first =
 		BPF_STMT(LOAD, offsetof(struct seccomp_data, args[0]));
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * trim: makes a compiled filter cheaper to install, without changing what it answers.
+ * trim: makes a compiled filter cheaper to install. Its answers stay the same.
  */
 #ifndef HUSK_SECCOMP_TRIM_H
 #define HUSK_SECCOMP_TRIM_H
@@ -9,9 +9,9 @@
 
 #include "vmm/base/base.h"
 
-/* Removes comparisons of the upper half of an argument that mask out all of its bits,
- * and puts a load in front. The program may become longer by one instruction, for which
- * insn must have room. Returns the new number of instructions. */
+/* Removes comparisons of upper halves of arguments that look at none of their bits, and
+ * puts one load first, so the program may grow: insn must have room for n + 1
+ * instructions. Returns their new number. */
 size_t trim(struct sock_filter *insn, size_t n);
 
 #endif

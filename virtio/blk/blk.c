@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "virtio/blk/internal.h"
+#include "vmm/base/clock.h"
 
 enum {
 	BLK_SEG_MAX = CHAIN_SPANS_MAX - 2, /* a header and a status beside the data */

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 
 #include "virtio/blk/disk_internal.h"
+#include "vmm/base/clock.h"
 
 enum {
 	RING_ENTRIES = 256, /* of a virtqueue; the kernel doubles it for completions */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "virtio/blk/internal.h"
+#include "vmm/base/clock.h"
 
 static void put_free(struct request *req)
 {

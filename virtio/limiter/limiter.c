@@ -7,11 +7,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/timer.h"
-
-#define NS_PER_S ((uint64_t)1000000000)
 
 /* What a snapshot holds. */
 struct state {
@@ -29,14 +27,6 @@ struct limiter {
 	void (*ready)(void *self);
 	void *self;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static void wait_until(struct limiter *l, uint64_t at_ns)
 {
@@ -105,7 +95,7 @@ bool limiter_take_many(struct limiter *l, uint64_t ops, uint64_t bytes)
 
 	if (!l->has_limits)
 		return true;
-	now = now_ns();
+	now = clock_ns();
 	for_bytes = bucket_wait_ns(&l->now.bytes, bytes, now);
 	for_ops = bucket_wait_ns(&l->now.ops, ops, now);
 	wait = MAX(for_bytes, for_ops);
@@ -121,7 +111,7 @@ bool limiter_take_many(struct limiter *l, uint64_t ops, uint64_t bytes)
 
 void limiter_patch(struct limiter *l, const struct limiter_patch *p)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 
 	if (p->has_bandwidth) {
 		l->now.cfg.bandwidth = p->to.bandwidth;
@@ -204,7 +194,7 @@ static bool snap_bucket(
 
 int limiter_snap(struct limiter *l, struct stream *s)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	struct state state = l->now; /* what is loaded counts when all of it is good */
 	bool ok;
 

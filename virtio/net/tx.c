@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "virtio/net/internal.h"
+#include "vmm/base/clock.h"
 
 enum {
 	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and

@@ -3,6 +3,7 @@
  * clock: the device's one timer, and the deadlines of its connections. While the device
  * is drained its clock stands still.
  */
+#include "vmm/base/clock.h"
 #include "virtio/vsock/internal.h"
 
 void vsock_clock_set(struct vsock *s, uint64_t at_us)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "virtio/vsock/internal.h"
+#include "vmm/base/clock.h"
 
 /* The list that a connection in this state is in. */
 static struct vsock_conns *list_of(struct vsock *s, enum vsock_state state)

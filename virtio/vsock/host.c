@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "virtio/vsock/internal.h"
+#include "vmm/base/clock.h"
 
 enum { ACCEPTS_PER_TURN = 16 };
 

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "virtio/vsock/internal.h"
+#include "vmm/base/clock.h"
 
 DEFINE_VDEV(vsock);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The row of an option, n when there is none. */
+/* The index of an option's row, or n when there is none. */
 static size_t find(const struct arg *table, size_t n, const char *name)
 {
 	size_t i = 0;

@@ -25,23 +25,27 @@ enum args_found {
 	ARGS_VERSION, /* --version somewhere, and no --help */
 };
 
-/* Reads argv[1..] into the table's n rows; borrows the words. An enum args_found, or
- * -EINVAL with text. *rest is the index of the first word after "--", or argc. */
+/* Reads argv[1..] into the table's n rows, which borrow the words. Returns an enum
+ * args_found, or -EINVAL with text. *rest becomes the index of the first word after
+ * "--", or argc. */
 MUST_CHECK int args_parse(
 	int argc, char **argv, struct arg *table, size_t n, int *rest, struct err *e);
 
-/* The value of an option by name, NULL when it was not given. */
+/* The value of an option, or NULL when it was not given. */
 const char *args_value(const struct arg *table, size_t n, const char *name);
 
-/* The values of an option that repeats, one after the other: *at is 1 for the first
- * call and moves on. NULL after the last. For an argv that args_parse took. */
+/* Walks the values of an option that may be repeated, in an argv that args_parse has
+ * accepted. Set *at to 1 before the first call; each call moves it on. NULL after the
+ * last value. */
 const char *args_next(int argc, char **argv, const struct arg *table, size_t n,
 	const char *name, int *at);
 
-/* Decimal digits only. False when text is anything else or does not fit. */
+/* Reads a number of decimal digits. False when the text is anything else, or does not
+ * fit into *out. */
 bool args_read_u64(const char *text, uint64_t *out);
 
-/* The value of an option as an unsigned number; fallback when it was not given. */
+/* Reads the value of an option as args_read_u64 does; `fallback` when it was not given.
+ * -EINVAL with text. */
 MUST_CHECK int args_u64(const struct arg *table, size_t n, const char *name,
 	uint64_t fallback, uint64_t *out, struct err *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * base: the few words that every file of husk uses: guest addresses, scoped
- * clean-up, checked arithmetic. No state, no thread, no allocation.
+ * base: what every file of husk uses: guest addresses, scoped clean-up, checked
+ * arithmetic. No state, no thread, no allocation.
  */
 #ifndef HUSK_BASE_H
 #define HUSK_BASE_H
@@ -59,13 +59,13 @@ static inline void close_fd(int fd)
 }
 DEFINE_AUTO(int, close_fd);
 
-/* Sums and products of numbers that a guest, a file or a client chose: true and *out
- * set when the result fits, else false with *out unspecified. */
+/* For sums and products of numbers that a guest, a file or a client chose. True with
+ * the result in *out when it fits, else false with *out unspecified. */
 #define add_ok(a, b, out) (!__builtin_add_overflow((a), (b), (out)))
 #define mul_ok(a, b, out) (!__builtin_mul_overflow((a), (b), (out)))
 
-/* Rounds to a power of two. round_up of a number in the last partial unit wraps to 0:
- * check hostile numbers first. */
+/* Round to a multiple of unit, a power of two. round_up wraps to 0 for numbers near the
+ * end of uint64_t, so check hostile numbers first. */
 static inline uint64_t round_down(uint64_t n, uint64_t unit)
 {
 	return n & ~(unit - 1);
@@ -79,10 +79,6 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 #define LETTERS_AND_DIGITS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-/* An instance's id, of husk and its jailer: 1 to 64 bytes of letters, digits (of any
- * script, see utf8.h) and '-'. */
-bool is_instance_id(const char *id);
-
 /* The value of a hexadecimal digit of either case, or -1. */
 static inline int hex_digit(char c)
 {
@@ -92,9 +88,5 @@ static inline int hex_digit(char c)
 		return c - 'a' + 10;
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
-
-/* Microseconds of CLOCK_MONOTONIC, and of CPU time that the process has used. */
-uint64_t clock_us(void);
-uint64_t cpu_us(void);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line, whatever a path or a client's name in it holds. */
+/* Keeps the text on one line, whatever a path or a client's name in it contains. */
 static void make_line(struct err *e)
 {
 	for (char *c = e->text; *c != '\0'; c++)
@@ -14,17 +14,17 @@ static void make_line(struct err *e)
 			*c = '?';
 }
 
-/* What is kept for the reason behind a name that is too long to be told whole. */
+/* Room for the reason, which is never cut: a long name before it is. */
 enum { REASON_BYTES = 128 };
 
-/* Sets the text to what fmt says and, for a code, ": " and the code's own text. */
+/* Formats the text, and for a code that is not 0 appends ": " and strerror's text. */
 static void set_text(struct err *e, int code, const char *fmt, va_list ap)
 {
 	size_t room = sizeof(e->text) - (code != 0 ? REASON_BYTES : 0), n;
 
 	if (!e)
 		return;
-	(void)vsnprintf(e->text, room, fmt, ap); /* a cut text is a text */
+	(void)vsnprintf(e->text, room, fmt, ap); /* a long text is cut */
 	n = strlen(e->text);
 	if (code != 0)
 		(void)snprintf(

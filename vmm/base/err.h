@@ -16,13 +16,13 @@ struct err {
 
 /* Each of these may be given e = NULL, when the caller wants the code only. */
 
-/* The system call just made failed: "<fmt>: <text of errno>". Returns -errno. */
+/* For a system call that has just failed: "<fmt>: <text of errno>". Returns -errno. */
 int err_sys(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* As err_sys for a call that returned r = -errno. Returns r. */
+/* The same for a function that returned r = -errno. Returns r. */
 int err_code(struct err *e, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* A setting or a file that is refused. Returns -EINVAL. */
+/* For a setting or a file that is refused. Returns -EINVAL. */
 int err_bad(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Puts "<fmt>: " before the text that a callee left. Returns r. */

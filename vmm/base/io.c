@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { STREAM_STEP = 4096 }; /* room for the first bytes of a pipe */
+enum { STREAM_STEP = 4096 }; /* the first buffer for what comes from a pipe */
 
 int io_pread(int fd, void *buf, size_t n, off_t at)
 {
@@ -53,8 +53,7 @@ int io_write(int fd, const void *buf, size_t n)
 	return 0;
 }
 
-/* The other end of a terminal is none that can be opened anew: to open it makes a new
- * pair. */
+/* Not /dev/ptmx, a terminal's other end: to open that again makes a new pair. */
 static bool is_terminal(int fd, const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev != makedev(TTYAUX_MAJOR, 2) &&
@@ -101,6 +100,16 @@ void io_output_fini(struct io_output *o)
 		close_fd(o->fd);
 }
 
+int io_open_output(const char *path, const char *what, struct err *e)
+{
+	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
+	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
+	int fd = open(path,
+		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+
+	return fd < 0 ? err_sys(e, "cannot open %s '%s'", what, path) : fd;
+}
+
 void io_own_standard_outputs(void)
 {
 	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -112,7 +121,7 @@ void io_own_standard_outputs(void)
 	}
 }
 
-/* A pipe that is ready takes PIPE_BUF bytes, and a terminal a few; more would wait. */
+/* Once poll says that it is ready, a pipe takes PIPE_BUF bytes without waiting. */
 static ssize_t write_polled(int fd, const void *buf, size_t n)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -137,12 +146,6 @@ ssize_t io_write_now(const struct io_output *o, const void *buf, size_t n)
 	return put < 0 ? -errno : put;
 }
 
-static void free_text(char *p)
-{
-	free(p);
-}
-DEFINE_AUTO(char *, free_text);
-
 void io_raise_fd_limit(void)
 {
 	struct rlimit l;
@@ -150,12 +153,12 @@ void io_raise_fd_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
 		return;
 	l.rlim_cur = l.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &l); /* up to the hard limit: always allowed */
+	(void)setrlimit(RLIMIT_NOFILE, &l); /* up to the hard limit: allowed */
 }
 
-/* Reads up to n bytes as soon as there are some: their number, 0 at the end,
- * -ETIMEDOUT, or another -errno. A FIFO which no writer has opened yet reads as if it
- * were at its end; *fed says that this one has had a writer. */
+/* Waits until there are bytes and reads up to n of them. Returns their number, 0 at the
+ * end of the file, -ETIMEDOUT or another -errno. *fed: whether the file is known to
+ * have, or to have had, a writer; a FIFO without one reads as if it were at its end. */
 static ssize_t read_some(int fd, bool *fed, char *to, size_t n)
 {
 	bool has_waited = false;
@@ -169,7 +172,7 @@ static ssize_t read_some(int fd, bool *fed, char *to, size_t n)
 			continue;
 		if (got < 0 && errno != EAGAIN)
 			return -errno;
-		*fed = *fed || got != 0; /* EAGAIN: there is a writer, which waits */
+		*fed = *fed || got != 0; /* EAGAIN: there is a silent writer */
 		if (got >= 0 && *fed)
 			return got;
 		if (has_waited && !*fed)
@@ -178,13 +181,13 @@ static ssize_t read_some(int fd, bool *fed, char *to, size_t n)
 		if (ready == 0 && *fed)
 			return -ETIMEDOUT;
 		if (ready > 0 && !(p.revents & POLLIN))
-			*fed = true; /* a writer came and went without a word */
+			*fed = true; /* a writer came and closed it */
 		has_waited = ready == 0;
 	}
 }
 
-/* Reads to the end of what has no size: a pipe, a device, or a file that the kernel
- * makes up. */
+/* Reads to its end a file that does not say its size: a pipe, a device, or one of
+ * /proc. */
 static int read_stream(
 	int fd, bool fed, size_t max, char **buf, size_t *len, struct err *e)
 {
@@ -212,7 +215,7 @@ static int read_stream(
 		if (n > max)
 			return err_bad(e, "too long: at most %zu bytes are read", max);
 	} while (got > 0);
-	text[n] = '\0'; /* there is room: the last read had some */
+	text[n] = '\0'; /* fits: the last read had room and found the end */
 	*buf = TAKE(text);
 	*len = n;
 	return 0;
@@ -236,8 +239,8 @@ static int read_sized(int fd, size_t n, char **buf, size_t *len, struct err *e)
 
 int io_read_file(const char *path, size_t max, char **buf, size_t *len, struct err *e)
 {
-	/* O_NONBLOCK: a FIFO without a writer would not even open, and a signal to end
-	 * is seen by the loop only */
+	/* O_NONBLOCK: without it, the open of a FIFO would wait for a writer for ever;
+	 * signals that ask husk to end are only seen by the loop, later */
 	AUTO(close_fd)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;

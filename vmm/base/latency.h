@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * agg: how long something took: the sum since the start, and the shortest and longest
- * since latency_restart. One thread adds, another may read and restart: relaxed
- * atomics, by which a time that is added just then can miss one period's extremes,
- * never the sum.
+ * latency: how long something took: the sum since the start, and the shortest and the
+ * longest since latency_restart. One thread adds while another may read and restart:
+ * the members are relaxed atomics. A time that is added during a restart may be missing
+ * from the extremes of a period, but never from the sum.
  */
 #ifndef HUSK_BASE_LATENCY_H
 #define HUSK_BASE_LATENCY_H
 
 #include "vmm/base/base.h"
 
-/* Zeroed at first. */
+/* Begins as zeroes. */
 struct latency {
 	uint64_t sum_us, max_us;
-	uint64_t low; /* the shortest + 1; 0: nothing yet */
+	uint64_t low; /* the shortest + 1, or 0 when nothing was added yet */
 };
 
 static inline void latency_add(struct latency *a, uint64_t us)
@@ -27,7 +27,7 @@ static inline void latency_add(struct latency *a, uint64_t us)
 		__atomic_store_n(&a->low, us + 1, __ATOMIC_RELAXED);
 }
 
-/* A new period: without extremes yet. */
+/* Begins a period, which has no extremes yet. */
 static inline void latency_restart(struct latency *a)
 {
 	__atomic_store_n(&a->low, 0, __ATOMIC_RELAXED);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * log: the process's one log. Its settings are file-scope state, the only such state in
- * the layers: a log line must be possible anywhere above.
+ * log: the one log of the process. Its settings are file-scope state, so that every
+ * room can log without being given a handle.
  */
 #include "vmm/base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/base/utf8.h"
 
@@ -33,8 +32,8 @@ static struct {
 } the_log = { .out.fd = STDOUT_FILENO, .level = LOG_INFO, .id = "anonymous-instance" };
 
 static _Thread_local const char *thread_name = "main";
-/* A line is being made on this thread. The handler of a fatal signal that came in its
- * midst must not make another: libc may hold a lock. */
+/* This thread is formatting a line. The handler of a fatal signal that interrupts it
+ * must not format another: libc may hold a lock. */
 static _Thread_local volatile bool is_logging;
 
 static const struct {
@@ -52,13 +51,10 @@ static const struct {
 
 int log_open(const char *path, struct err *e)
 {
-	/* O_RDWR: a FIFO opens even when nobody reads it yet. O_APPEND: what an earlier
-	 * run wrote stays, where the contract (3.8) would have its head overwritten. */
-	int fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	int fd = io_open_output(path, "log", e);
 
 	if (fd < 0)
-		return err_sys(e, "cannot open log '%s'", path);
+		return fd;
 	io_output_fini(&the_log.out);
 	the_log.out = (struct io_output){ fd, IO_OWN, .is_opened = true };
 	return 0;
@@ -100,15 +96,17 @@ void log_set_thread(const char *name)
 	thread_name = name;
 }
 
-bool log_parse_level(const char *name, enum log_level *out)
+int log_parse_level(const char *name, enum log_level *out, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
 		if (strcasecmp(level_names[i].name, name) == 0) {
 			*out = level_names[i].level;
-			return true;
+			return 0;
 		}
 	}
-	return false;
+	return err_bad(e,
+		"level '%.80s' is not one of Off, Error, Warn, Info, Debug, Trace",
+		name);
 }
 
 bool log_is_on(enum log_level level)
@@ -134,7 +132,7 @@ static const char *level_tag(enum log_level level)
 	return "";
 }
 
-/* A line under construction; the NUL at its end makes place for the newline. */
+/* A line under construction. In the end the newline takes the place of its NUL. */
 struct line {
 	char text[LOG_LINE_MAX];
 	size_t n;
@@ -167,10 +165,9 @@ PRINTF_LIKE(2, 3) static void put(struct line *l, const char *fmt, ...)
 /* "2026-11-21T09:15:02.123456789 [id:main:INFO:vmm/machine/machine.c:42] " */
 static void put_head(struct line *l, enum log_level level, const struct log_site *site)
 {
-	struct timespec now;
+	struct timespec now = clock_utc();
 	struct tm tm;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
 	(void)localtime_r(&now.tv_sec, &tm);
 	l->n = strftime(l->text, sizeof(l->text), "%Y-%m-%dT%H:%M:%S", &tm);
 	put(l, ".%09ld [%s:%s", now.tv_nsec, the_log.id, thread_name);
@@ -181,8 +178,8 @@ static void put_head(struct line *l, enum log_level level, const struct log_site
 	put(l, "] ");
 }
 
-/* One event is one line of UTF-8, whatever a guest sent: '?' for control characters,
- * and for bytes that are none, such as a text that was cut in the middle of one. */
+/* Keeps an event on one line of UTF-8, whatever a guest sent: puts '?' for control
+ * characters, and for bytes that are no character, as where a text was cut. */
 static void make_readable(struct line *l)
 {
 	size_t len;
@@ -215,8 +212,12 @@ static void put_line(
 	is_logging = false;
 }
 
-/* Whether this line is over the site's limit. On resumption *dropped lines are owned
- * up. Each line that comes through puts the whole burst off by its share. */
+/* Whether the limit drops this line. If not, *dropped is the number of lines that it
+ * has dropped since the last one, for a line that reports them.
+ *
+ * The generic cell rate algorithm: each line that passes moves whole_us, the time at
+ * which the full burst is available again, LOG_EVERY_US further into the future. A line
+ * is dropped while that is more than a burst ahead of now. */
 static bool is_over(struct log_limit *limit, uint64_t *dropped)
 {
 	uint64_t now = clock_us();
@@ -235,7 +236,7 @@ static bool is_over(struct log_limit *limit, uint64_t *dropped)
 	return false;
 }
 
-/* Whether the site's module starts with the prefix that is wanted. */
+/* Whether the name of the site's module begins with the prefix of log_set_module. */
 static bool is_wanted(const struct log_site *site)
 {
 	size_t n = strlen(the_log.module), file = strlen(site->file);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * log: levelled lines in the contract's form (section 9.1), each one write, never
- * waiting: a line that cannot be written is counted. Before log_open and without a
- * path, lines go to stdout. Any thread logs; log_open and log_set_* may be called
- * again and again, but only while no other thread logs: before the vCPUs run.
+ * log: lines with levels, in the form of the contract (section 9.1). Each line is one
+ * write that never waits; a line that cannot be written is counted. Lines go to stdout
+ * until log_open is called. Any thread may log. log_open and log_set_* may be called
+ * repeatedly, but only while no other thread logs: before the vCPUs run.
+ *
+ * Two texts go to stderr instead, so that they are seen whatever the log's settings:
+ * main's last error (fail in vmm/main.c) and the line about a fatal signal
+ * (vmm/process/signals.c). Both are logged as well if that is possible.
  */
 #ifndef HUSK_BASE_LOG_H
 #define HUSK_BASE_LOG_H
@@ -20,46 +24,52 @@ enum log_level {
 	LOG_TRACE,
 };
 
-/* Where a line comes from. Its module is the file without ".c": "vmm/machine". */
+/* The place of a call in the sources. Its module is the file without ".c", such as
+ * "vmm/machine/run". */
 struct log_site {
 	const char *file; /* from the root of the sources */
 	int line;
 };
 
-/* Per call site: a burst of 10, then one line per 500 ms. Atomics; zeroed at first. */
+/* The limit of a call site: 10 lines at once, then one line per 500 ms. Atomics; begins
+ * as zeroes. */
 struct log_limit {
-	uint64_t whole_us; /* when the burst is whole again */
-	uint64_t dropped; /* since the last line that came through */
+	uint64_t whole_us; /* clock_us when all 10 lines are allowed again */
+	uint64_t dropped; /* lines since the last one that was written */
 };
 
-/* Opens a file or FIFO, created when missing, appended to, never blocking, in place of
- * the one before, which stays on failure. -errno with text. */
+/* Sends the lines to a file or FIFO, opened as io_open_output does. On failure they go
+ * where they went before. -errno with text. */
 MUST_CHECK int log_open(const char *path, struct err *e);
-/* Lines go to stdout, as at first, but without waiting for who else writes there; see
- * io_output_init. */
+/* Sends the lines to stdout, as in the beginning, but now without waiting when other
+ * processes write there: see io_output_init. */
 void log_open_stdout(void);
 void log_set_level(enum log_level level);
 void log_set_show_level(bool on);
-/* File and line of the call in each line. */
+/* Whether each line has the file and the line number of its call. */
 void log_set_show_origin(bool on);
-/* Only records whose module starts with this; copied. "" for all, as at first. */
+/* Restricts the log to modules whose names begin with prefix, which is copied. "": all
+ * modules, as in the beginning. */
 void log_set_module(const char *prefix);
-/* The instance id of every line; borrowed for good. */
+/* The instance id in every line; must stay valid for good. */
 void log_set_id(const char *id);
-/* The calling thread's name in its lines; borrowed for good. "main" when never set. */
+/* The name of the calling thread in its lines; must stay valid for good. "main" when it
+ * was never set. */
 void log_set_thread(const char *name);
 
-/* Error Warn Warning Info Debug Trace Off in any case. False when it is none. */
-bool log_parse_level(const char *name, enum log_level *out);
+/* The level of that name: Off, Error, Warn or Warning, Info, Debug, Trace, in any case.
+ * -EINVAL with text that lists them; *out is then untouched. */
+MUST_CHECK int log_parse_level(const char *name, enum log_level *out, struct err *e);
 
+/* Whether lines of this level are written: nothing has to be computed for others. */
 bool log_is_on(enum log_level level);
-/* What the macros below call. A line of more than 1 KiB is cut and ends in "...". */
+/* Called by the macros below. A line of more than 1 KiB is cut and ends in "...". */
 void log_write(enum log_level level, const struct log_site *site,
 	struct log_limit *limit, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Lines since the start that could not be written, or not whole. */
+/* How many lines could not be written, or only in part. */
 uint64_t log_missed(void);
-/* Lines since the start that call sites' limits held back. */
+/* How many lines were dropped by the limits of their call sites. */
 uint64_t log_rate_limited(void);
 
 #define log_at(level, ...)                                                       \
@@ -73,7 +83,8 @@ uint64_t log_rate_limited(void);
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* For what a guest, or a client, can cause as often as it likes. */
+/* For an event that a guest or a client can cause as often as it likes: limited per
+ * call site. */
 #define log_guest(...)                                                             \
 	do {                                                                       \
 		static const struct log_site log_site_ = { __FILE__, __LINE__ };   \

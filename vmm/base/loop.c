@@ -7,16 +7,18 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "vmm/base/clock.h"
+
 enum {
-	LOOP_BATCH = 16,
-	/* So many batchable events within so long are many. */
+	LOOP_BATCH = 16, /* events that one epoll_wait fetches */
+	/* 64 batchable events within 64 ms, and no others, are a burst. */
 	BATCH_EVENTS = 64,
 	BATCH_US = 64 * 1000,
 };
 
-/* In the address of a source, whose lowest bit is otherwise 0: it is not to be read
- * without the lock before that is known, since a thread that has the lock may remove
- * and free it. */
+/* A flag in the lowest bit of a source's address, which is otherwise 0: the source is
+ * `unlocked`. The loop must know that before it reads the source, because a thread that
+ * holds the lock may remove and free any other. */
 #define UNLOCKED ((uint64_t)1)
 
 _Static_assert(_Alignof(struct loop_source) > UNLOCKED, "the bit is free");
@@ -25,14 +27,16 @@ struct loop {
 	pthread_mutex_t *lock;
 	int epoll_fd;
 	bool stopping;
-	/* Fetched events, which epoll_wait alone writes. An event's data is the address
-	 * of its source, with UNLOCKED in it for a source without the lock. */
+	/* The events of this turn; only epoll_wait writes here. An event's data is the
+	 * address of its source, perhaps with UNLOCKED. */
 	struct epoll_event batch[LOOP_BATCH];
-	/* gone[i]: a source that was removed after batch[i] was fetched for it. */
+	/* gone[i] is the source of batch[i] if that was removed after epoll_wait. */
 	const struct loop_source *gone[LOOP_BATCH];
-	unsigned n_batchable; /* events in a row */
-	uint64_t since_us; /* of the first of them, or the end of the last so many */
-	bool is_batch; /* the policy is SCHED_BATCH */
+	/* Batchable events since the last event of another source, or since the last
+	 * BATCH_EVENTS of them; and when these began. */
+	unsigned n_batchable;
+	uint64_t since_us;
+	bool is_batch; /* the thread runs as SCHED_BATCH */
 };
 
 int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e)
@@ -82,7 +86,8 @@ int loop_set(struct loop *l, struct loop_source *s, uint32_t events)
 {
 	int r;
 
-	/* epoll reports a hang-up of all that it holds, whatever was asked for */
+	/* epoll reports hang-ups of every descriptor that it watches, also for no
+	 * events: so take it out */
 	if (events == 0) {
 		r = control(l, EPOLL_CTL_DEL, s, 0);
 		return r == -ENOENT ? 0 : r;
@@ -96,9 +101,10 @@ static struct loop_source *source_of(const struct epoll_event *ev)
 	return (struct loop_source *)(uintptr_t)(ev->data.u64 & ~UNLOCKED);
 }
 
-/* An event that was fetched before the removal is in the batch now, whatever the loop's
- * thread does at this moment: both calls of epoll take the same lock of the kernel. The
- * whole batch is looked through, since only that thread knows how much of it is old. */
+/* An event of s that was fetched before EPOLL_CTL_DEL is in the batch by now, even if
+ * the loop's thread is in epoll_wait: both calls take the same lock in the kernel. This
+ * looks at the whole batch, because only the loop's thread knows how much of it is from
+ * this turn. */
 void loop_remove(struct loop *l, struct loop_source *s)
 {
 	(void)control(l, EPOLL_CTL_DEL, s, 0); /* never added: nothing to undo */
@@ -107,7 +113,8 @@ void loop_remove(struct loop *l, struct loop_source *s)
 			__atomic_store_n(&l->gone[i], s, __ATOMIC_RELAXED);
 }
 
-/* Not for a thread that was given another policy. Fails without harm. */
+/* Switches between SCHED_BATCH and SCHED_OTHER. Leaves a thread alone that someone has
+ * given another policy. Failure does no harm. */
 static void set_batch(struct loop *l, bool on)
 {
 	const struct sched_param none = { 0 };
@@ -119,13 +126,14 @@ static void set_batch(struct loop *l, bool on)
 		l->is_batch = on;
 }
 
-static bool are_many(const struct loop *l)
+/* Whether the events since since_us are close enough together to be a burst. */
+static bool is_burst(const struct loop *l)
 {
 	return clock_us() - l->since_us <= BATCH_US;
 }
 
-/* Before a source is served: what it starts, a kernel thread perhaps, has the policy
- * that is right for it. */
+/* Counts an event and sets the policy. Called before the source is served, so that what
+ * its callback starts, such as a kernel thread, inherits the right policy. */
 static void count(struct loop *l, const struct loop_source *s)
 {
 	if (!s->batchable) {
@@ -134,9 +142,9 @@ static void count(struct loop *l, const struct loop_source *s)
 	} else if (++l->n_batchable == 1) {
 		l->since_us = clock_us();
 	} else if (l->n_batchable == BATCH_EVENTS) {
-		set_batch(l, are_many(l));
+		set_batch(l, is_burst(l));
 		l->n_batchable = 0;
-		l->since_us = clock_us(); /* for the look in loop_poll until then */
+		l->since_us = clock_us(); /* loop_poll looks at it in between */
 	}
 }
 
@@ -163,8 +171,7 @@ static void serve_locked(struct loop *l, int i)
 	pthread_mutex_unlock(l->lock);
 }
 
-/* The sources without the lock come first: they wait neither for the lock nor for what
- * devices do in their turns. */
+/* Serves the unlocked sources first: they wait neither for the lock nor for devices. */
 static void serve_batch(struct loop *l, int n)
 {
 	for (int i = 0; i < n && !l->stopping; i++)
@@ -184,7 +191,7 @@ int loop_poll(struct loop *l, int timeout_ms)
 	n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (l->is_batch && !are_many(l))
+	if (l->is_batch && !is_burst(l))
 		set_batch(l, false);
 	serve_batch(l, n);
 	return 0;

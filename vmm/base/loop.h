@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loop: one epoll, served by one thread: the API and every device live on it. Callbacks
- * run one at a time, with the device lock held unless their source says otherwise, and
- * never block. All functions belong to the loop's thread; loop_add, loop_set and
- * loop_remove of sources with the lock also to any thread that holds the device lock.
+ * loop: the event loop of the API and of all devices: one epoll, served by one thread.
+ * It calls back one source at a time. A callback never blocks, and runs with the device
+ * lock held unless its source is `unlocked`. All functions are for the loop's thread;
+ * a thread that holds the device lock may also call loop_add, loop_set and loop_remove
+ * for sources that are not `unlocked`.
  */
 #ifndef HUSK_BASE_LOOP_H
 #define HUSK_BASE_LOOP_H
@@ -15,50 +16,53 @@
 
 struct loop;
 
-/* events: EPOLLIN, EPOLLOUT, EPOLLHUP … as epoll reports them. */
+/* events: EPOLLIN, EPOLLOUT, EPOLLHUP and so on, as epoll reports them. */
 typedef void loop_fn(void *self, uint32_t events);
 
-/* A descriptor that is watched. Lives in its owner, who removes it before it dies. */
+/* A descriptor that the loop watches. It is a member of its owner, who removes it from
+ * the loop before freeing it. */
 struct loop_source {
 	int fd;
 	loop_fn *fn;
 	void *self;
-	/* Called without the device lock, and before the sources that were found with
-	 * it: for the API, whose requests may have to wait for vCPU threads that want
-	 * the lock, and which answers whatever the devices do. Set before loop_add and
-	 * not changed. Only the loop's thread removes such a source. */
+	/* The callback runs without the device lock, and before those of the other
+	 * sources that are ready. The API needs this: a request may wait for vCPU
+	 * threads that want the lock, and has to be answered however busy the devices
+	 * are. Set before loop_add, then not changed. Only the loop's thread removes
+	 * such a source. */
 	bool unlocked;
-	/* Its events are served as well a little later, together with those that
-	 * follow. While many come, and of other sources none, the loop's thread does
-	 * not take the processor from whoever runs when it wakes (SCHED_BATCH), and so
-	 * finds more of them at once. */
+	/* This source tolerates delay. During a burst of events of such sources only,
+	 * the loop's thread runs as SCHED_BATCH: when it wakes it does not preempt the
+	 * thread that runs, and so finds more events at once. */
 	bool batchable;
 };
 
-/* lock: the device lock, borrowed, held around each callback that is not unlocked. */
+/* lock: the device lock, borrowed. -errno with text. */
 MUST_CHECK int loop_create(pthread_mutex_t *lock, struct loop **out, struct err *e);
 void loop_destroy(struct loop *l);
 DEFINE_AUTO(struct loop *, loop_destroy);
 
-/* Watches s->fd for events. 0 or -errno. */
+/* Begins to watch s->fd for events. 0 or -errno. */
 MUST_CHECK int loop_add(struct loop *l, struct loop_source *s, uint32_t events);
-/* The same of a new timer (timerfd, CLOCK_MONOTONIC, not set). Its descriptor, or -1,
- * is in s->fd then, the owner's to close also on failure. 0 or -errno. */
+/* Makes a timer (a timerfd of CLOCK_MONOTONIC that is not set) and begins to watch it.
+ * s->fd becomes its descriptor, which the owner closes, also on failure; -1 when none
+ * could be made. 0 or -errno. */
 MUST_CHECK int loop_add_timer(struct loop *l, struct loop_source *s);
-/* Watches for other events from now on; 0 events: for none, not even a hang-up, until
- * it is set again. 0 or -errno. */
+/* Changes the events that the loop watches for. 0: none, not even a hang-up, until it
+ * is set again. 0 or -errno. */
 int loop_set(struct loop *l, struct loop_source *s, uint32_t events);
-/* After this the callback is not called again, not even for events already fetched. A
- * source that was never added is fine. */
+/* Ends the watch. The callback is not called again, not even for events that the loop
+ * has fetched already. A source that was never added is fine. */
 void loop_remove(struct loop *l, struct loop_source *s);
 
-/* Waits up to timeout_ms (-1: without end) and serves what came. 0 or -errno. */
+/* One turn: waits up to timeout_ms (-1: without limit) for events and calls back their
+ * sources. 0 or -errno. */
 MUST_CHECK int loop_poll(struct loop *l, int timeout_ms);
 
-/* Serves until loop_stop. 0 or -errno. */
+/* Takes turns until loop_stop is called. 0 or -errno. */
 MUST_CHECK int loop_run(struct loop *l);
 
-/* Makes loop_run return after the callback under way. From a callback. */
+/* Makes loop_run return when the callback that calls this has returned. */
 void loop_stop(struct loop *l);
 
 #endif

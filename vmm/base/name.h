@@ -9,14 +9,14 @@
 
 #include "vmm/base/base.h"
 
-/* What follows the last slash of a path; the path itself without one. Borrowed. */
+/* The part of a path after its last slash, or the whole path. Borrowed. */
 const char *name_of_path(const char *path);
 
-/* The name of the file that was run, as the kernel has it in this process's comm, but
- * not cut to 15 characters: "husk" unless the file has another. Borrowed for good. */
+/* The name of the file that was executed, as in the process's comm but not cut to 15
+ * characters; "husk" when the kernel does not say. Valid for good. */
 const char *name_of_program(void);
 
-/* "Firecracker" when the file that was run is named "firecracker", else "husk". */
+/* "Firecracker" when name_of_program is "firecracker", else "husk". */
 const char *name_of_product(void);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/phases.h"
 
+#include "vmm/base/clock.h"
+
 static const char *const phase_names[PHASE_COUNT] = {
 	[PHASE_PROCESS_START] = "process_start",
 	[PHASE_MAIN] = "main",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * phases: when a start of husk reached which of its steps, from the launcher's exec to
- * the guest's init. Each is marked by the thread that reaches it, and read by any.
+ * phases: when husk reached each step of its start, from the launcher's exec to the
+ * guest's init. The thread that reaches a step marks it; any thread may read.
  */
 #ifndef HUSK_BASE_PHASES_H
 #define HUSK_BASE_PHASES_H
@@ -22,20 +22,23 @@ enum phase {
 	PHASE_COUNT,
 };
 
-/* CLOCK_MONOTONIC microseconds of each phase, 0 when not reached: relaxed atomics. */
+/* The time (clock_us) of each phase, or 0 when it was not reached. Relaxed atomics. */
 struct phases {
 	uint64_t at_us[PHASE_COUNT];
 };
 
-/* Notes the moment, once: later calls for the same phase change nothing. */
+/* Notes that the phase is reached now. A phase that is marked already keeps its time.
+ */
 void phase_mark(struct phases *p, enum phase phase);
 
-/* Forgets that phase and all after it, for a start that is tried again. */
+/* Forgets this phase and those after it, because the start failed and may be tried
+ * again. */
 void phase_forget_from(struct phases *p, enum phase phase);
 
-/* Microseconds from process start to the phase, or 0 when not reached. */
+/* Microseconds from PHASE_PROCESS_START to the phase, or 0 when it was not reached. */
 uint64_t phase_us(const struct phases *p, enum phase phase);
 
+/* The phase's name in the log, such as "memory_ready"; static. */
 const char *phase_name(enum phase phase);
 
 #endif

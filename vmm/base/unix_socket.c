@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "vmm/base/clock.h"
+
 enum {
 	HIDDEN_RANDOM = 6, /* characters of a hidden name */
 	HIDDEN_MIN = 4, /* length of the shortest, with its dot */
@@ -16,8 +18,8 @@ enum {
 
 #define HIDDEN_PREFIX ".husk-"
 
-/* Writes the name of a file in the directory of path that is hidden and most likely
- * free. False when an address has no room for one. */
+/* Puts a hidden name, most likely a free one, in the directory of path. False when an
+ * address has no room for one. */
 static bool put_hidden(struct sockaddr_un *at, const char *path)
 {
 	static const char digits[] = LETTERS_AND_DIGITS;
@@ -54,7 +56,7 @@ static int new_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Notes which file is at a path. */
+/* Notes the identity of the file at a path: 0 or -errno. */
 static int identify(const char *path, struct unix_file *file)
 {
 	struct stat st;
@@ -74,8 +76,8 @@ static bool is_at(const struct unix_file *file, const char *path)
 		found.ino == file->ino;
 }
 
-/* Listens with fd, which is bound to bound, and links that to the file's path. The name
- * that was bound goes in any case. */
+/* Listens with fd and links the name to which it is bound to the file's path. Removes
+ * that name, also on failure. */
 static int listen_and_link(int fd, const char *bound, struct unix_file *file)
 {
 	int r = listen(fd, SOMAXCONN) < 0 ? -errno : identify(bound, file);
@@ -100,7 +102,8 @@ static int listen_hidden(struct unix_file *file)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* The same without a hidden name: for a moment the path exists and refuses clients. */
+/* The same without a hidden name: for a moment, the path is there and clients are
+ * refused. */
 static int listen_in_place(struct unix_file *file)
 {
 	AUTO(close_fd) int fd = new_socket();
@@ -138,14 +141,14 @@ int unix_listen(const char *path, struct unix_file *file, struct err *e)
 	return fd;
 }
 
-/* Removes what is at the path, after is_at: but if in between another file took its
- * place, that one must stay. So it is moved aside first, and moved back when it turns
- * out to be another. */
+/* Removes the file at the path, which is_at has just checked. Another file may have
+ * taken its place since, and that one must stay. So the file is moved aside, looked at
+ * again, and moved back if it is another. */
 static void remove_checked(const struct unix_file *file)
 {
 	struct sockaddr_un aside;
 
-	/* Landlock, or a file system that cannot: then without moving it */
+	/* Landlock or the file system does not let it be moved: just remove it */
 	if (!put_hidden(&aside, file->path) ||
 		renameat2(AT_FDCWD, file->path, AT_FDCWD, aside.sun_path,
 			RENAME_NOREPLACE) < 0)

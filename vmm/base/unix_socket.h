@@ -19,7 +19,7 @@ enum {
 	UNIX_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
 };
 
-/* The file of a listening socket. All zero: there is none. */
+/* The file of a listening socket; all zero when there is none. */
 struct unix_file {
 	char path[UNIX_PATH_MAX + 1]; /* "": none */
 	dev_t dev;
@@ -27,20 +27,21 @@ struct unix_file {
 };
 
 /* Makes a stream socket that listens at path, which must not exist and is 1 to
- * UNIX_PATH_MAX bytes long. Its mode is 0777 less the umask. Returns the descriptor,
- * close on exec and non-blocking, which is the caller's, with *file filled; or -errno
- * with text: -EADDRINUSE when the path exists, -EINVAL for its length.
+ * UNIX_PATH_MAX bytes long. Its mode is 0777 less the umask. Fills *file and returns
+ * the descriptor (close on exec, non-blocking), which the caller closes. Else -errno
+ * with text: -EADDRINUSE when the path exists, -EINVAL when its length is wrong.
  *
- * The socket is bound to a hidden name (".husk-" and six characters) in the same
- * directory, listens, and is then linked to its path, which fails when that exists. The
- * hidden name is what getpeername and ss show; a SIGKILL within these few microseconds
- * leaves it behind. Where that cannot be done (no room for the name in an address, a
- * file system without hard links), the socket is bound to its path directly. */
+ * The socket is first bound to a hidden name (".husk-" and six characters) in the same
+ * directory and set to listen. Then it is linked to its path, which fails if the path
+ * exists, and the hidden name is removed. getpeername and ss show the hidden name; a
+ * SIGKILL within these few microseconds leaves it behind. If that way fails (the
+ * address has no room for the name, the file system has no hard links), the socket is
+ * bound to its path directly. */
 MUST_CHECK int unix_listen(const char *path, struct unix_file *file, struct err *e);
 
-/* Removes the file, if what is at its path is still the file that unix_listen made;
- * forgets it in any case. The socket must still be open: the kernel gives the inode
- * number to no other file while it is. */
+/* Removes the file, unless another file has taken its path since unix_listen, and
+ * clears *file. Call it while the socket is still open: until it is closed, the kernel
+ * gives its inode number to no other file. */
 void unix_file_remove(struct unix_file *file);
 
 #endif

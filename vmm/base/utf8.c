@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* From U+0080 on, by turns: how many code points are neither alphabetic nor numeric,
- * and how many are. Printed by perl 5.36 from its \p{Alphabetic} and \p{N}, Unicode 14.
- */
+/* Run lengths from U+0080 on: how many code points in a row are neither alphabetic nor
+ * numeric, then how many are, and so on. perl 5.36 printed them from \p{Alphabetic} and
+ * \p{N}, which are those of Unicode 14. */
 /* clang-format off */
 static const uint16_t runs[] = {
 	42, 1, 7, 2, 1, 1, 3, 2, 1, 3, 1, 23, 1, 31, 1, 458, 4, 12, 14, 5, 7, 1, 1, 1,

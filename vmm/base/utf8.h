@@ -8,8 +8,9 @@
 
 #include "vmm/base/base.h"
 
-/* The length in bytes, 1 to 4, of the character at `at` (RFC 3629: neither overlong nor
- * a surrogate), with its code point in *c; 0 when there is none that ends by `end`. */
+/* Reads the character at `at`: returns its length in bytes, 1 to 4, with its code point
+ * in *c. 0 when the bytes up to `end` do not begin with a whole character (RFC 3629:
+ * neither overlong nor a surrogate). */
 size_t utf8_read(const char *at, const char *end, uint32_t *c);
 
 /* Whether a code point is a letter or a digit of any script: alphabetic or numeric by
@@ -17,8 +18,7 @@ size_t utf8_read(const char *at, const char *end, uint32_t *c);
 bool utf8_is_alphanumeric(uint32_t c);
 
 /* Whether a string is 1 to max bytes of letters, digits and mark, an ASCII character.
- * An id that passes has nothing that JSON, a log line or a path would have to escape.
- */
+ * Neither JSON nor a log line nor a path has to escape anything in such an id. */
 bool utf8_is_id(const char *id, char mark, size_t max);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * version: what husk and its jailer call themselves. Clients of Firecracker read the
- * level of the API that both implement (contract, 11.3); the release is husk's own.
+ * version: the numbers that husk and its jailer print. Clients of Firecracker read
+ * HUSK_VERSION, which is the version of Firecracker's API that husk implements
+ * (contract, 11.3). HUSK_RELEASE is husk's own.
  */
 #ifndef HUSK_BASE_VERSION_H
 #define HUSK_BASE_VERSION_H

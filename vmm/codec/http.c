@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http: lines are cut here and then judged by llhttp, whole, so that nothing depends on
- * how they arrive. llhttp forgives much: what it would let pass is refused here first.
- * Bodies do not go through it.
+ * http: this file collects each line and then gives it to llhttp as a whole, so that
+ * nothing depends on how the bytes arrive. What llhttp would let pass is refused here
+ * first. Bodies do not go through llhttp.
  */
 #include "vmm/codec/http.h"
 
@@ -31,10 +31,10 @@ struct http_parser {
 	size_t max_body;
 	enum state state;
 
-	/* of the request under way, cleared before the next */
+	/* What the lines of the request under way have said so far. */
 	struct head {
 		llhttp_t ll;
-		bool blank_seen; /* an empty line before it */
+		bool blank_seen; /* there was an empty line before the request */
 		bool is_1_0, expects_100, has_length, star_banned;
 		enum identity identity;
 		uint64_t length;
@@ -47,7 +47,7 @@ struct http_parser {
 	char error[HTTP_ERROR_MAX];
 };
 
-/* The end of the headers is as far as llhttp goes: no body, no upgrade. */
+/* Stops llhttp at the end of the headers, before a body or an upgrade. */
 static int on_headers_complete(llhttp_t *ll)
 {
 	(void)ll;
@@ -119,7 +119,7 @@ static enum http_event refuse(struct http_parser *p, const char *fmt, ...)
 	return HTTP_EVENT_ERROR;
 }
 
-/* Gives llhttp the line, with its CRLF. Whether it has nothing against it. */
+/* Gives llhttp the line, with its CRLF. Whether llhttp accepts it. */
 static bool is_wellformed(struct http_parser *p)
 {
 	llhttp_errno_t r = llhttp_execute(&p->head.ll, p->line, p->line_len);
@@ -169,12 +169,12 @@ static bool put_path(char path[HTTP_LINE_MAX], const char *target)
 		return false;
 	}
 	target += strspn(target, "/");
-	/* fits: the line that it comes from is longer by a method and a version */
+	/* fits: the line also held a method and a version */
 	(void)snprintf(path, HTTP_LINE_MAX, "/%s", target);
 	return true;
 }
 
-/* line: without its CRLF, the parser's own, cut up here. */
+/* line: the parser's buffer, with its CRLF; this cuts it into its three words. */
 static enum http_event take_request_line(struct http_parser *p, char *line)
 {
 	char *target = strchr(line, ' ');
@@ -213,8 +213,8 @@ static char *trim(char *s)
 	return s;
 }
 
-/* Whether a coding's parameters are the weight 0: "q=0", "q=0.000" (RFC 9110, 12.4.2).
- */
+/* Whether the parameters of a coding say that its weight is 0: "q=0" or "q=0.000" (RFC
+ * 9110, 12.4.2). */
 static bool is_weight_zero(char *params)
 {
 	params = trim(params);
@@ -225,7 +225,8 @@ static bool is_weight_zero(char *params)
 	return params[strspn(params, "0")] == '\0';
 }
 
-/* Accept-Encoding (RFC 9110, 12.5.3): replies have no coding but identity. */
+/* Notes from Accept-Encoding (RFC 9110, 12.5.3) whether the client takes identity, the
+ * only coding that replies have. */
 static void take_encodings(struct head *h, char *value)
 {
 	char *next = value, *one;
@@ -248,9 +249,10 @@ static bool is_identity_banned(const struct head *h)
 		(h->identity == IDENTITY_UNSAID && h->star_banned);
 }
 
-/* What llhttp read of a body's framing: of a length at once, of a coding when the next
- * line has not continued it. Cleared from it, since it would refuse the same
- * length said twice, and any length beside a coding that it does not know. */
+/* Takes over what the last line told llhttp about the length of the body, and clears it
+ * there: otherwise llhttp would refuse the same length given twice, and a length beside
+ * a Transfer-Encoding that it does not know. llhttp reports a Transfer-Encoding one
+ * line late, when it sees that the line is not continued. */
 static enum http_event take_framing(struct http_parser *p)
 {
 	struct head *h = &p->head;
@@ -272,7 +274,7 @@ static enum http_event take_framing(struct http_parser *p)
 	return HTTP_EVENT_MORE;
 }
 
-/* Gives llhttp a header, or the empty line, and sees what it makes of it. */
+/* Gives llhttp a header, or the empty line after the last. */
 static enum http_event judge_header(struct http_parser *p)
 {
 	if (!is_wellformed(p))
@@ -284,7 +286,7 @@ static enum http_event take_header(struct http_parser *p, char *line)
 {
 	char *value = line + strcspn(line, ": \t");
 
-	/* also a line that continues the one before, which starts with a space */
+	/* this also refuses a continuation line, which begins with a space */
 	if (*value != ':' || value == line)
 		return refuse(p, "header is not: name, colon, value");
 	if (judge_header(p) == HTTP_EVENT_ERROR)
@@ -299,8 +301,8 @@ static enum http_event take_header(struct http_parser *p, char *line)
 	return HTTP_EVENT_MORE;
 }
 
-/* Whether the client wants the connection to end: llhttp has collected the tokens of
- * all Connection headers. */
+/* Whether the client wants the connection to end with the reply. llhttp has collected
+ * the words of all Connection headers. */
 static bool is_last(const struct head *h)
 {
 	if (h->ll.flags & F_CONNECTION_CLOSE)
@@ -331,11 +333,11 @@ static enum http_event end_headers(struct http_parser *p)
 			(unsigned long long)h->length);
 	p->req.body = p->body;
 	p->state = AT_BODY;
-	/* a client of 1.0 cannot mean it (RFC 9110, 10.1.1) */
+	/* a client of HTTP/1.0 does not know status 100 (RFC 9110, 10.1.1) */
 	return h->expects_100 && !h->is_1_0 ? HTTP_EVENT_CONTINUE : HTTP_EVENT_MORE;
 }
 
-/* An empty line before a request is skipped, one only (RFC 9112, 2.2). */
+/* Skips one empty line before a request (RFC 9112, 2.2), and refuses a second. */
 static enum http_event skip_blank(struct http_parser *p)
 {
 	if (p->head.blank_seen)
@@ -353,7 +355,7 @@ static bool has_control(const char *line, size_t n)
 	return false;
 }
 
-/* The line is whole: it ends with LF. */
+/* Takes a complete line, which ends with LF. */
 static enum http_event take_line(struct http_parser *p)
 {
 	char *line = p->line;
@@ -370,7 +372,7 @@ static enum http_event take_line(struct http_parser *p)
 	return n == 0 ? end_headers(p) : take_header(p, line);
 }
 
-/* Collects a line. Sets *used, at least 1. */
+/* Adds bytes to the line, up to its LF. Sets *used to at least 1. */
 static enum http_event feed_line(
 	struct http_parser *p, const char *bytes, size_t n, size_t *used)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json: see the header. A struct json is a cJSON by another name, so that no other file
- * can do with one what this file does not offer.
+ * json: see the header. A struct json is a cJSON under another name, so that other
+ * rooms can only use it through these functions.
  */
 #include "vmm/codec/json.h"
 
@@ -17,8 +17,8 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Refuses an object, here or further in, that names a member twice. Sorts, since the
- * text may be a hostile client's. */
+/* Refuses an object that names a member twice, at any depth. Sorts the names, because a
+ * hostile client may send many. */
 static int check_duplicates(const cJSON *v, struct err *e)
 {
 	int n = cJSON_IsObject(v) ? cJSON_GetArraySize(v) : 0, at = 0, r = 0;
@@ -40,7 +40,8 @@ static int check_duplicates(const cJSON *v, struct err *e)
 	return r;
 }
 
-/* A text that json_scan has taken, as far as its numbers are not kept yet. */
+/* The part of a text, which json_scan has accepted, whose numbers are not copied yet.
+ */
 struct rest {
 	const char *at, *end;
 };
@@ -51,7 +52,7 @@ static bool is_of_number(char c)
 		c == 'E';
 }
 
-/* Moves on to the next number, which there is; its length. */
+/* Moves to the next number, of which the caller knows, and returns its length. */
 static size_t find_number(struct rest *t)
 {
 	const char *p = t->at;
@@ -68,8 +69,9 @@ static size_t find_number(struct rest *t)
 	return (size_t)(p - t->at);
 }
 
-/* Puts how each number is written into its valuestring, which cJSON has no use for and
- * frees: a double holds no more than 53 bits. v is the first value of t. */
+/* Copies the digits of each number into its valuestring, because cJSON's double has 53
+ * bits only. cJSON does not use that member of a number, but frees it. v: the value
+ * with which t begins, and those after it. */
 static bool keep_numbers(cJSON *v, struct rest *t)
 {
 	bool ok = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json_fields: objects into structs by field tables, and back. See json.h.
+ * json_fields: copies objects into structs, and back, by tables of fields; see json.h.
  */
 #include <assert.h>
 #include <errno.h>
@@ -111,7 +111,7 @@ static const struct field *find_field(const struct fields *t, const char *name)
 
 enum { STRUCT_MAX = 512, FIELDS_MAX = 64 };
 
-/* Reads all members into the struct at to. patch: nothing is required. */
+/* Copies the members into the struct at to. patch: no member is required. */
 static int read_object(const cJSON *object, const struct fields *t, uint8_t *to,
 	bool patch, struct err *e)
 {
@@ -144,7 +144,7 @@ static int read_object(const cJSON *object, const struct fields *t, uint8_t *to,
 	return 0;
 }
 
-/* Bytes of the struct that the table reaches. */
+/* How many bytes of the struct the table reaches. */
 static size_t reach(const struct fields *t)
 {
 	size_t bytes = 0;

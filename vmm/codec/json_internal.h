@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json_parts: that a struct json is a cJSON, for json.c and json_fields.c alone.
+ * json_internal: what json.c and json_fields.c know: a struct json is a cJSON.
  */
 #ifndef HUSK_CODEC_JSON_INTERNAL_H
 #define HUSK_CODEC_JSON_INTERNAL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * json_scan: one pass without recursion: a stack of bits says whether each open bracket
- * is an object or an array.
+ * json_scan: one pass without recursion. A stack of bits says for each open bracket
+ * whether it is an object or an array.
  */
 #include "vmm/codec/json_scan.h"
 
@@ -11,7 +11,7 @@
 
 struct scan {
 	const char *text, *at, *end;
-	const char *why; /* set by the first that refuses */
+	const char *why; /* the first reason to refuse the text */
 };
 
 static bool refuse(struct scan *s, const char *why)
@@ -195,8 +195,8 @@ static bool innermost_is_object(const struct nest *n)
 	return n->depth > 0 && (n->is_object >> (n->depth - 1) & 1);
 }
 
-/* After a value: closes what closes, and takes the comma before the next value.
- * *more: another value comes. */
+/* After a value: takes the brackets that close, and then a comma. *more: there was a
+ * comma, so that another value has to follow. */
 static bool scan_after(struct scan *s, struct nest *n, bool *more)
 {
 	for (*more = false; n->depth > 0; n->depth--) {
@@ -211,7 +211,7 @@ static bool scan_after(struct scan *s, struct nest *n, bool *more)
 	return true;
 }
 
-/* An opening bracket. *empty: it was closed at once, and is a value by itself. */
+/* Takes an opening bracket. *empty: it is closed at once, and so was a whole value. */
 static bool scan_open(struct scan *s, struct nest *n, bool *empty)
 {
 	const char *bracket = s->at++;

@@ -53,7 +53,7 @@ static bool make_room(struct stream *s, size_t n)
 	return true;
 }
 
-/* The end of what may be read now: of the innermost section, or of the stream. */
+/* Where reading has to stop: at the end of the innermost section, or of the stream. */
 static size_t load_end(const struct stream *s)
 {
 	return s->depth > 0 ? s->section[s->depth - 1] : s->len;
@@ -166,7 +166,7 @@ void stream_u64(struct stream *s, uint64_t *p)
 
 void stream_bool(struct stream *s, bool *p)
 {
-	uint8_t v = s->loading ? 0 : *p; /* loading: *p may be no bool yet */
+	uint8_t v = s->loading ? 0 : *p; /* loading: *p may not be set yet */
 
 	stream_u8(s, &v);
 	if (v > 1)

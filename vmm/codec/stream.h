@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * snap: the saved state of a machine as one stream. The same walk over a thing's fields
- * saves and loads them: direction lives in struct stream, so the two cannot drift
- * apart. The error is sticky: callers check once, at the end. One thread at a time.
+ * stream: the fields of structs as a stream of bytes with a checksum, for saved state
+ * and for files of filters. The same function saves an object's fields and loads them:
+ * struct stream knows the direction, so that the two cannot drift apart. Errors are
+ * sticky: callers check once, at the end. One thread at a time.
  *
- * Format, all little-endian: sections of { tag u32, version u16, zero u16, length u32,
- * payload }, nested as stream_begin and stream_end nest; then xxh64 of all before it.
- * What is loaded is as hostile as what a guest writes: check it before it is used.
+ * The format, in little-endian: sections of { tag u32, version u16, zero u16, length
+ * u32, payload }, nested as the calls of stream_begin and stream_end are; then the
+ * xxh64 of all bytes before. What is loaded is as hostile as what a guest writes: check
+ * it before use.
  */
 #ifndef HUSK_CODEC_STREAM_H
 #define HUSK_CODEC_STREAM_H
@@ -24,19 +26,23 @@ struct stream {
 };
 
 void stream_init_save(struct stream *s);
-/* Borrows buf. A missing or wrong checksum is the first error. */
+/* Borrows buf until stream_fini. The sticky error is -EBADMSG from the beginning when
+ * the checksum is missing or wrong. */
 void stream_init_load(struct stream *s, const void *buf, size_t n);
 void stream_fini(struct stream *s);
 
-/* Ends a stream: appends the checksum, or asks that all was read. The sticky error. */
+/* Ends the stream: when saving, appends the checksum; when loading, checks that every
+ * byte was read. Returns the sticky error. */
 MUST_CHECK int stream_finish(struct stream *s);
 
-/* tag: four letters. When loading, the tag must match; returns the version found, at
- * most the one given (0 after an error), so that fields can be added at the end. */
+/* Begins a section. tag: four letters; when loading they must match. Returns the
+ * version of the section, when loading the one that was found, or 0 after an error. A
+ * newer version than the one given is an error; an older one lacks the fields that were
+ * added at its end since. */
 uint16_t stream_begin(struct stream *s, const char tag[4], uint16_t version);
 void stream_end(struct stream *s);
 
-/* Save *p, or load it; after an error nothing is loaded and *p stays. */
+/* Save *p, or load it. After an error *p stays as it is. */
 void stream_u8(struct stream *s, uint8_t *p);
 void stream_u16(struct stream *s, uint16_t *p);
 void stream_u32(struct stream *s, uint32_t *p);
@@ -44,8 +50,8 @@ void stream_u64(struct stream *s, uint64_t *p);
 void stream_bool(struct stream *s, bool *p);
 void stream_bytes(struct stream *s, void *p, size_t n);
 
-/* What a thing returns at the end of its walk: the sticky error, which a false ok,
- * about values just loaded, turns into -EBADMSG. */
+/* For the end of a function that saves and loads an object. ok: the values are valid;
+ * if not, the sticky error becomes -EBADMSG. Returns the sticky error. */
 MUST_CHECK int stream_check(struct stream *s, bool ok);
 
 #endif

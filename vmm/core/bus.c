@@ -32,8 +32,9 @@ int bus_add(struct bus *b, uint64_t start, uint64_t len, const struct bus_ops *o
 	return 0;
 }
 
-/* The slot that holds all n bytes at addr, or NULL: a linear walk, since a microVM has
- * about ten devices and the hot registers are ioeventfds. */
+/* The slot that contains all n bytes at addr, or NULL. A linear search is enough: a
+ * microVM has about ten devices, and the registers that are written often are
+ * ioeventfds. */
 static const struct bus_slot *find_slot(const struct bus *b, uint64_t addr, size_t n)
 {
 	for (unsigned i = 0; i < b->n; i++) {

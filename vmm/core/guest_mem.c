@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * guest_mem: see the header. Trusts nothing about an address or a length: both may come
- * from a guest.
+ * guest_mem: see the header. An address or a length may come from a guest, so nothing
+ * about them is trusted.
  */
 #include "vmm/core/guest_mem.h"
 
@@ -17,8 +17,8 @@ enum { HUGE_PAGE_SHIFT = 21 }; /* of HUGE_PAGE_BYTES, for MAP_HUGE_SHIFT */
 
 struct region {
 	struct guest_range at;
-	uint8_t *host; /* at.len bytes, on a 2 MiB boundary */
-	uint8_t *dirty; /* a bit a page, or NULL; set by any thread, atomically */
+	uint8_t *host; /* husk's address of it: at.len bytes, on a 2 MiB boundary */
+	uint8_t *dirty; /* one bit per page, or NULL; any thread sets it, atomically */
 };
 
 struct guest_mem {
@@ -27,7 +27,8 @@ struct guest_mem {
 	struct region region[GUEST_RANGES_MAX];
 };
 
-/* Maps len bytes on a 2 MiB boundary: maps one huge page more and trims. */
+/* Maps len bytes on a 2 MiB boundary: maps 2 MiB more, and unmaps what is before and
+ * after. */
 static void *map_aligned(uint64_t len, enum guest_pages pages)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -51,7 +52,7 @@ static void *map_aligned(uint64_t len, enum guest_pages pages)
 	start = (uintptr_t)p;
 	aligned = round_up(start, HUGE_PAGE_BYTES);
 	if (aligned > start)
-		(void)munmap(p, aligned - start); /* own mapping: cannot fail */
+		(void)munmap(p, aligned - start); /* husk's own mapping: cannot fail */
 	if (aligned - start < slack)
 		(void)munmap((void *)(aligned + len), slack - (aligned - start));
 	return (void *)aligned;
@@ -120,13 +121,13 @@ uint64_t guest_mem_bytes(const struct guest_mem *m)
 	return sum;
 }
 
-/* The region that holds all of [at, at + n), or NULL. */
+/* The region that contains all of [at, at + n), or NULL. */
 static const struct region *find_region(const struct guest_mem *m, gpa_t at, size_t n)
 {
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct region *r = &m->region[i];
 
-		/* guest: no sum is formed, so nothing wraps */
+		/* guest: an address near 2^64, where at + n would wrap */
 		if (at >= r->at.start && at - r->at.start <= r->at.len &&
 			n <= r->at.len - (at - r->at.start))
 			return r;
@@ -139,7 +140,8 @@ static void mark_dirty(const struct region *r, gpa_t at, size_t n)
 	uint64_t first = (at - r->at.start) / PAGE_BYTES;
 	uint64_t last = (at - r->at.start + n - 1) / PAGE_BYTES;
 
-	/* guest: gigabytes named again and again cost a look at each byte */
+	/* guest: one that names gigabytes in each chain; a byte is 8 pages, and most
+	 * are dirty already */
 	for (uint64_t byte = first / 8; byte <= last / 8; byte++) {
 		unsigned from = byte == first / 8 ? first % 8 : 0;
 		unsigned to = byte == last / 8 ? last % 8 : 7;
@@ -170,7 +172,8 @@ int guest_read(struct guest_mem *m, gpa_t at, void *dst, size_t n)
 	if (guest_span(m, at, n, GUEST_READ, &from) < 0)
 		return -EFAULT;
 	memcpy(dst, from.iov_base, n);
-	/* guest: the compiler may not fetch again what the caller checks in dst */
+	/* guest: changes it meanwhile; this keeps the compiler from reading guest
+	 * memory a second time in place of dst */
 	__asm__ volatile("" ::: "memory");
 	return 0;
 }

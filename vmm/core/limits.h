@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limits: how many of a thing one machine can have, whatever its architecture. Rooms
- * size their arrays by these; the architecture's address map says that they fit.
+ * limits: how many vCPUs and devices a machine can have. Rooms size their arrays by
+ * these. vmm/x86/layout.h asserts that there is an interrupt line for each device.
  */
 #ifndef HUSK_CORE_LIMITS_H
 #define HUSK_CORE_LIMITS_H
 
 enum {
 	VCPUS_MAX = 32, /* contract, 3.10 */
-	VIRTIO_DEVICES_MAX = 18, /* each has an interrupt line: contract, 3.21 */
+	VIRTIO_DEVICES_MAX = 18, /* interrupt lines, on x86 6 to 23: contract, 3.21 */
 };
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vcpu: the run loop. A vCPU is taken out of the guest by a signal whose handler sets
- * immediate_exit, so that none can be lost between the check and KVM_RUN.
+ * vcpu: the run loop. A signal takes a vCPU out of the guest. Its handler sets
+ * immediate_exit, so that a signal which comes between the look at the orders and
+ * KVM_RUN is not lost: KVM_RUN then returns at once.
  */
 #include "vmm/cpu/vcpu.h"
 
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 enum vcpu_order { ORDER_RUN, ORDER_HOLD, ORDER_PAUSE, ORDER_STOP };
@@ -29,17 +31,17 @@ struct vcpu {
 	char name[16];
 	pthread_t thread;
 	bool started;
-	/* What it is to do: written with the lock held, read by its thread without. */
+	/* What its thread has to do. Written with the lock held, read without. */
 	enum vcpu_order order;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* order, or is_paused */
-	/* Where its guest wrote last, while it may have to wait for the device there.
-	 */
+	/* The address of its guest's last write, if the device there may be busy. */
 	uint64_t waits_at;
 	bool is_waiting;
-	bool is_paused; /* lock: has obeyed ORDER_HOLD or ORDER_PAUSE, or has ended */
-	bool has_ended; /* lock */
-	/* Why it has no filter: written before has_ended, read after it. */
+	/* Under the lock: */
+	bool is_paused; /* it obeys ORDER_HOLD or ORDER_PAUSE, or has ended */
+	bool has_ended;
+	/* Why it has no filter. Written before has_ended, read after it. */
 	int start_error; /* 0 or -errno */
 	struct err start_text;
 };
@@ -49,11 +51,11 @@ static _Thread_local struct kvm_run *this_run;
 
 #define VCPU_SIGNAL SIGRTMIN
 
-/* Enough for a log line; the default of 8 MiB would get a huge page, zeroed at the
- * start. */
 enum {
+	/* Enough for a log line. The default, 8 MiB, would get a huge page, which takes
+	 * time to zero during the start. */
 	VCPU_STACK_BYTES = 128 * 1024,
-	DEVICE_WAIT_MS = 10, /* between two looks at the orders */
+	DEVICE_WAIT_MS = 10, /* how long the orders are not looked at */
 };
 
 static void leave_guest(int sig)
@@ -63,7 +65,7 @@ static void leave_guest(int sig)
 		this_run->immediate_exit = 1;
 }
 
-/* Cannot fail in glibc: no memory is taken. */
+/* Cannot fail in glibc, because nothing is allocated. */
 static void init_lock(struct vcpu *v)
 {
 	pthread_condattr_t attr;
@@ -127,14 +129,14 @@ static void count(struct vcpu *v, enum vcpu_exit x)
 	__atomic_store_n(&v->counts.exits[x], n + 1, __ATOMIC_RELAXED);
 }
 
-/* Counts an access and how long it took since `from`. */
+/* Counts an access that was served since from (clock_us). */
 static void count_served(struct vcpu *v, enum vcpu_exit x, uint64_t from)
 {
 	count(v, x);
 	latency_add(&v->counts.served[x], clock_us() - from);
 }
 
-/* A port access, which for string instructions is several at one port. */
+/* x86: serves an access to a port. A string instruction makes several accesses. */
 static void serve_port(struct vcpu *v)
 {
 	const struct kvm_run *run = v->run;
@@ -177,7 +179,7 @@ static void end(struct vcpu *v, enum vcpu_end how, const char *why)
 	v->env.ended(v->env.self, how, text);
 }
 
-/* Serves what KVM_RUN came back with; false when the vCPU has ended. */
+/* Serves the exit for which KVM_RUN returned. False when the vCPU has ended. */
 static bool serve_exit(struct vcpu *v)
 {
 	char text[128];
@@ -223,7 +225,7 @@ static bool serve_exit(struct vcpu *v)
 	return false;
 }
 
-/* Lets VCPU_SIGNAL in, which husk's launcher may have left blocked. */
+/* Unblocks VCPU_SIGNAL, which husk's launcher may have blocked. */
 static void unblock_signal(void)
 {
 	sigset_t set;
@@ -233,16 +235,16 @@ static void unblock_signal(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* arguments are right */
 }
 
-/* KVM completes the access that it came back with when it is entered again (KVM's
- * api.rst, 5). That may need husk once more: an instruction that reads a register and
- * then writes it is two accesses. False when the vCPU has ended by that. */
+/* Completes the access for which KVM_RUN returned: KVM does so when it is entered again
+ * (KVM's api.rst, 5). This may cause a further exit, since an instruction can read a
+ * register and then write it. False when the vCPU has ended by that. */
 static bool finish_exit(struct vcpu *v)
 {
 	bool go_on = true;
 
 	v->run->immediate_exit = 1;
 	while (go_on &&
-		ioctl(v->fd, KVM_RUN, 0) == 0) { /* else EINTR: nothing is open */
+		ioctl(v->fd, KVM_RUN, 0) == 0) { /* else EINTR: it is complete */
 		go_on = serve_exit(v);
 		v->run->immediate_exit = 1;
 	}
@@ -250,7 +252,8 @@ static bool finish_exit(struct vcpu *v)
 	return go_on;
 }
 
-/* The guest's watchdog is to know that time will jump. EINVAL: it has no such clock. */
+/* x86: tells the guest's watchdog, through kvm-clock, that time will jump. EINVAL: the
+ * guest does not use that clock. */
 static void tell_of_pause(struct vcpu *v)
 {
 	if (ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0) < 0 && errno != EINVAL)
@@ -263,8 +266,8 @@ static void set_paused(struct vcpu *v)
 	(void)pthread_cond_broadcast(&v->changed);
 }
 
-/* Whether to run the guest now; waits while the order is to pause, or to begin later.
- */
+/* Obeys the order: waits while it is ORDER_HOLD or ORDER_PAUSE. Whether to run the
+ * guest then. */
 static bool obey(struct vcpu *v)
 {
 	bool run;
@@ -284,7 +287,7 @@ static bool obey(struct vcpu *v)
 	}
 	pthread_mutex_lock(&v->lock);
 	while (v->order == ORDER_PAUSE || v->order == ORDER_HOLD) {
-		set_paused(v); /* anew for each order */
+		set_paused(v); /* each order clears it */
 		(void)pthread_cond_wait(&v->changed, &v->lock);
 	}
 	run = v->order == ORDER_RUN;
@@ -292,9 +295,10 @@ static bool obey(struct vcpu *v)
 	return run;
 }
 
-/* Waits for the device that the guest wrote to last, a little: true when that is ready.
- * Without the device lock, so that the loop and other vCPUs go on. A signal may come
- * before poll is called, so the wait is short, and orders are obeyed in between. */
+/* Waits a little for the device to which the guest wrote last. True when it is ready.
+ * Does not hold the device lock meanwhile, so the loop and other vCPUs go on. The wait
+ * is short because VCPU_SIGNAL may come before poll is called and is then not noticed.
+ */
 static bool is_device_ready(struct vcpu *v)
 {
 	struct pollfd p = { .events = POLLIN };
@@ -322,7 +326,7 @@ static void *run_vcpu(void *arg)
 	bool go_on;
 
 	log_set_thread(v->name);
-	(void)pthread_setname_np(pthread_self(), v->name); /* cosmetic */
+	(void)pthread_setname_np(pthread_self(), v->name); /* for tools only */
 	this_run = v->run;
 	unblock_signal();
 	go_on = install_filter(v) && obey(v);
@@ -372,7 +376,7 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	return 0;
 }
 
-/* The signal may find the thread ended already: ESRCH. */
+/* pthread_kill fails if the thread has ended already, which is fine. */
 static void give_order(struct vcpu *v, enum vcpu_order order)
 {
 	pthread_mutex_lock(&v->lock);

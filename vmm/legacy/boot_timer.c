@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/legacy/boot_timer.h"
 
-#include <time.h>
-
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 enum { BOOT_TIMER_DONE = 123 };
@@ -20,12 +19,12 @@ static void boot_timer_write(void *self, uint64_t at, const void *data, size_t n
 	phase_mark(t->phases, PHASE_GUEST_INIT);
 	us = t->phases->at_us[PHASE_GUEST_INIT] - t->started_us;
 	log_info("Guest-boot-time = %6llu us %llu ms, %6llu CPU us", us, us / 1000,
-		(unsigned long long)(cpu_us() - t->started_cpu_us));
+		(unsigned long long)(clock_cpu_us() - t->started_cpu_us));
 }
 
 static void boot_timer_read(void *self, uint64_t at, void *data, size_t n)
 {
-	/* write-only: a read gives what the bus gives where nothing answers */
+	/* write-only: a read gives all ones, as where no device answers */
 	(void)self;
 	(void)at;
 	(void)data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * i8042: see the header. Commands by the numbers of the IBM PS/2 technical reference.
+ * i8042: see the header. The numbers of commands are from the IBM PS/2 technical
+ * reference.
  */
 #include "vmm/legacy/i8042.h"
 
@@ -31,16 +32,16 @@ enum {
 	KEYBOARD_ACK = 0xfa,
 };
 
-void i8042_init(struct i8042 *c, const struct i8042_host *host)
+void i8042_init(struct i8042 *c, const struct i8042_ops *ops)
 {
-	*c = (struct i8042){ .host = *host };
+	*c = (struct i8042){ .ops = *ops };
 }
 
-/* IRQ 1 is an edge for each byte that comes to the front of the buffer. */
+/* Raises an edge of IRQ 1: one for each byte that becomes the next to be read. */
 static void raise_irq(struct i8042 *c)
 {
 	if (c->n_output > 0 && (c->control & CONTROL_IRQ1))
-		c->host.irq(c->host.self);
+		c->ops.irq(c->ops.self);
 }
 
 static void put_output(struct i8042 *c, uint8_t v)
@@ -50,7 +51,7 @@ static void put_output(struct i8042 *c, uint8_t v)
 		raise_irq(c);
 }
 
-/* What a command asks for comes at once: what was not read before is lost. */
+/* Puts the answer to a command, which takes the place of what was not read. */
 static void answer(struct i8042 *c, uint8_t v)
 {
 	c->n_output = 0;
@@ -71,7 +72,7 @@ static uint8_t take_output(struct i8042 *c)
 static void reset(struct i8042 *c)
 {
 	c->counts.reset_count++;
-	c->host.reset(c->host.self);
+	c->ops.reset(c->ops.self);
 }
 
 static void run_command(struct i8042 *c, uint8_t v)
@@ -114,7 +115,7 @@ static void take_data(struct i8042 *c, uint8_t v)
 	else if (command == CMD_WRITE_OUTPUT && !(v & OUTPUT_PORT_RUN))
 		reset(c);
 	else if (command == 0)
-		answer(c, KEYBOARD_ACK); /* to the keyboard, which is always content */
+		answer(c, KEYBOARD_ACK); /* the keyboard accepts everything */
 }
 
 static bool is_served(uint64_t at, size_t n)

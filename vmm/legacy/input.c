@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * input: see the header. Each kind of descriptor has its own way to read without
- * waiting. From a pipe, splice moves bytes into a pipe of husk's own, which
- * SPLICE_F_NONBLOCK is enough for, on every kernel and without /proc. From a socket it
- * is MSG_DONTWAIT. A terminal is opened anew, or, where that cannot be, set to answer
- * "nothing" (VMIN 0).
+ * input: see the header. How to read without waiting depends on the descriptor:
+ *   - a pipe: splice with SPLICE_F_NONBLOCK into a pipe of husk's own, which works on
+ *     every kernel and without /proc;
+ *   - a socket: MSG_DONTWAIT;
+ *   - a terminal: it is opened again with O_NONBLOCK, or, where that fails, set to
+ * return 0 bytes at once (VMIN 0).
  */
 #include "vmm/legacy/input.h"
 
@@ -20,11 +21,11 @@
 
 #include "vmm/base/io.h"
 
-/* A shell tells nobody when it brings a running job to the foreground, so husk looks.
- */
+/* How often to look whether husk is in the foreground: a shell sends no signal when it
+ * brings a running job there. */
 enum { LOOK_EVERY_NS = 500 * 1000000 };
 
-/* True also of a terminal that is not of husk's session: no job control is about it. */
+/* Also true for a terminal of another session, which has no job control for husk. */
 static bool is_in_foreground(const struct input *in)
 {
 	pid_t group;
@@ -32,8 +33,8 @@ static bool is_in_foreground(const struct input *in)
 	return ioctl(in->source.fd, TIOCGPGRP, &group) < 0 || group == in->group;
 }
 
-/* A terminal in the background is readable for the job in front: its bytes are looked
- * at once each time that some come, not all the time that they are there. */
+/* While husk is in the background, the terminal's bytes are for another job. EPOLLET:
+ * it then wakes husk once when bytes come, not for as long as they are there. */
 static void watch(struct input *in)
 {
 	bool is_foreign = in->kind == INPUT_TERMINAL && !in->is_raw;
@@ -54,13 +55,14 @@ static void set_raw(struct input *in)
 	in->is_raw = tcsetattr(in->source.fd, TCSANOW, &t) == 0;
 }
 
-/* Takes the terminal if husk's job is in the foreground, and else looks again later. */
+/* Sets the terminal to raw mode if husk's job is in the foreground; else looks again
+ * later. */
 static void take_terminal(struct input *in)
 {
 	struct itimerspec when = { { 0, 0 }, { 0, 0 } };
 
 	if (!is_in_foreground(in))
-		in->is_raw = false; /* whoever is in front has set it as he likes */
+		in->is_raw = false; /* its mode is the foreground job's business */
 	else if (in->is_raw || tcgetattr(in->source.fd, &in->cooked) == 0)
 		set_raw(in);
 	if (!in->is_raw)
@@ -87,7 +89,7 @@ static void on_look(void *self, uint32_t events)
 		take_terminal(in);
 }
 
-/* No more from here. */
+/* Ends the input, for good. */
 static void end(struct input *in)
 {
 	if (in->source.fd < 0)
@@ -109,9 +111,8 @@ static void on_input(void *self, uint32_t events)
 		in->ready(in->self);
 	else if (events & (EPOLLHUP | EPOLLERR))
 		end(in);
-	else if (is_in_foreground(
-			 in)) /* else no call: it would show these bytes again */
-		take_terminal(in);
+	else if (is_in_foreground(in))
+		take_terminal(in); /* else nothing: loop_set would report them again */
 }
 
 static int open_terminal(struct input *in, struct err *e)
@@ -134,7 +135,7 @@ static int prepare(struct input *in, struct err *e)
 	struct stat st;
 
 	if (fstat(in->source.fd, &st) < 0)
-		return 0; /* closed: loop_add finds that too */
+		return 0; /* closed: input_open sees that by loop_add */
 	if (isatty(in->source.fd)) {
 		in->kind = INPUT_TERMINAL;
 		return open_terminal(in, e);
@@ -162,7 +163,7 @@ int input_open(struct input *in, int fd, void (*ready)(void *self), void *self,
 	if (r < 0)
 		return r;
 	r = loop_add(loop, &in->source, EPOLLIN);
-	if (r == -EPERM || r == -EBADF) { /* a plain file, /dev/null, nothing */
+	if (r == -EPERM || r == -EBADF) { /* a regular file, /dev/null, closed */
 		in->source.fd = -1;
 		return 0;
 	}
@@ -204,7 +205,7 @@ static ssize_t read_now(struct input *in, void *buf, size_t n)
 	return read(in->source.fd, buf, n);
 }
 
-/* With VMIN 0 a terminal gives 0 bytes for "nothing" as well as for its end. */
+/* Whether a read of 0 bytes was the end: with VMIN 0 it may also mean "nothing now". */
 static bool is_at_end(const struct input *in)
 {
 	struct pollfd p = { .fd = in->source.fd, .events = POLLIN };

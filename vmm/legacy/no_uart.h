@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * no_uart: the line status register of a serial port without a UART. All ones, which
- * nothing at a port reads as, say that a byte has been received: a driver that empties
- * the receiver without having looked for the UART would do so for ever. This one says
- * that nothing was received and that the transmitter is empty. The other registers stay
- * ones, by which drivers that look see that there is no UART.
+ * no_uart: the line status register at a PC's serial port that has no UART (x86). A
+ * port without a device reads as all ones, which in this register mean "a byte was
+ * received": a driver that empties the receiver without probing for the UART would loop
+ * for ever. This register says that nothing was received and that the transmitter is
+ * empty. The other registers read as all ones, which tells drivers that probe that
+ * there is no UART.
  */
 #ifndef HUSK_LEGACY_NO_UART_H
 #define HUSK_LEGACY_NO_UART_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * power: see the header. An access of another width than the register's reads as ones
- * and writes nothing.
+ * power: see the header. An access whose width is not the register's reads as all ones,
+ * or writes nothing.
  */
 #include "vmm/legacy/power.h"
 
@@ -71,7 +71,8 @@ static void port_a_write(void *self, uint64_t at, const void *data, size_t n)
 		p->end(p->self, "reset through port 0x92");
 }
 
-/* Guests set the A20 bit in what they have read: ones would be a reset then. */
+/* A guest that enables A20 reads the port, sets that bit and writes it back. If the
+ * port read as all ones, this would reset the machine. */
 static void port_a_read(void *self, uint64_t at, void *data, size_t n)
 {
 	(void)self;
@@ -91,7 +92,7 @@ const struct bus_ops *power_port_a_bus_ops(void)
 	return &ops;
 }
 
-/* Other sleep states than S5 are not offered: nothing happens. */
+/* Ends the machine for S5. ACPI offers no other sleep state here, so ignore others. */
 static void sleep_as(struct power *p, unsigned type)
 {
 	if ((type & SLEEP_TYPE_MASK) == POWER_SLEEP_TYPE_S5)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rtc: see the header. libc's gmtime is no help: it reads the file of the time zone,
- * which the filters forbid.
+ * rtc: see the header. It cannot use libc's gmtime, which reads the file of the time
+ * zone: the system call filters forbid that.
  */
 #include "vmm/legacy/rtc.h"
+
+#include "vmm/base/clock.h"
 
 enum {
 	PORT_INDEX = 0,
@@ -32,7 +34,6 @@ enum {
 	DAY_S = 24 * 60 * 60,
 	DAYS_400_YEARS = 146097,
 	DAYS_TO_1970 = 719468, /* from 1 March 0 */
-	NS = 1000000000,
 };
 
 struct date {
@@ -40,7 +41,8 @@ struct date {
 	unsigned month, day;
 };
 
-/* Counts years from March, so that the leap day is a year's last. `days` since 1970. */
+/* The date of a day, counted from 1 January 1970. Years begin in March inside, so that
+ * the leap day is the last of its year. */
 static struct date date_of(uint64_t days)
 {
 	uint64_t n = days + DAYS_TO_1970, era = n / DAYS_400_YEARS;
@@ -85,7 +87,8 @@ uint8_t rtc_register(uint8_t index, const struct timespec *now)
 	case REG_CENTURY:
 		return bcd(date_of(days).year / 100);
 	case REG_A:
-		return A_32768_HZ | (now->tv_nsec >= NS - UPDATE_NS ? A_UPDATE : 0);
+		return A_32768_HZ |
+			(now->tv_nsec >= (long)NS_PER_S - UPDATE_NS ? A_UPDATE : 0);
 	case REG_B:
 		return B_24_HOURS;
 	case REG_D:
@@ -110,7 +113,7 @@ static void rtc_read(void *self, uint64_t at, void *data, size_t n)
 
 	if (at != PORT_DATA || n != 1) /* the index cannot be read */
 		return;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* the clock exists */
+	now = clock_utc();
 	*(uint8_t *)data = rtc_register(r->index, &now);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * serial: see the header. Registers by the data sheet's names. The transmitter is
- * always empty for the guest; its bytes gather here until the loop writes them in one
- * go.
+ * serial: see the header. Registers have the data sheet's names. For the guest, the
+ * transmitter is always empty; its bytes are buffered here until the loop writes all of
+ * them at once.
  */
 #include "vmm/legacy/serial.h"
 
@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/io.h"
 #include "vmm/legacy/input.h"
 
@@ -36,12 +37,12 @@ enum {
 	FCR_CLEAR_RX = 2,
 	LCR_8_BITS = 0x03,
 	LCR_DLAB = 0x80,
-	DIVISOR_9600 = 12, /* of the PC's 115200 */
+	DIVISOR_9600 = 12, /* 115200 / 9600 */
 	MCR_BITS = 0x1f,
 	MCR_LOOP = 0x10,
 	LSR_DATA = 1,
 	LSR_TX_EMPTY = 0x60, /* holding register and shifter */
-	MSR_PRESENT = 0xb0, /* CTS, DSR, DCD: somebody is there */
+	MSR_PRESENT = 0xb0, /* CTS, DSR, DCD: the other side is ready */
 
 	RX_BYTES = 64,
 	TX_BYTES = 4096,
@@ -51,13 +52,13 @@ struct serial {
 	uint8_t ier, fcr, lcr, mcr, scr;
 	uint16_t divisor;
 	bool tx_pending; /* the "transmitter empty" interrupt, until IIR is read */
-	bool irq_raised; /* the line's level, of which KVM sees the rising edge */
+	bool irq_raised; /* the level of the line; KVM gets its rising edges */
 	uint8_t rx[RX_BYTES];
 	uint32_t n_rx;
 
 	uint8_t tx[TX_BYTES];
 	size_t n_tx;
-	struct bucket limit; /* of the bytes that may come into tx */
+	struct bucket limit; /* for bytes that go into tx */
 	struct serial_counts counts;
 
 	struct loop *loop;
@@ -77,7 +78,7 @@ static uint8_t pending(const struct serial *s)
 	return IIR_NONE;
 }
 
-/* Recomputes the interrupt line; a rising edge goes to the guest. */
+/* Recomputes the level of the interrupt line. Interrupts the guest when it rises. */
 static void update_irq(struct serial *s)
 {
 	bool on = pending(s) != IIR_NONE;
@@ -87,7 +88,7 @@ static void update_irq(struct serial *s)
 	s->irq_raised = on;
 }
 
-/* Writes what is buffered; what the host does not take now waits for EPOLLOUT. */
+/* Writes what is buffered. What the host does not take now stays in the buffer. */
 static void flush_tx(struct serial *s)
 {
 	size_t done = 0;
@@ -127,7 +128,7 @@ static void on_flush(void *self, uint32_t events)
 		s->writable.fd = -1;
 		s->counts.error_count++;
 		s->counts.dropped_bytes +=
-			s->n_tx; /* nobody would tell when to go on */
+			s->n_tx; /* there would be no event to go on */
 		s->n_tx = 0;
 	}
 }
@@ -149,7 +150,7 @@ static void on_input(void *self)
 	struct serial *s = self;
 	size_t n;
 
-	if (s->n_rx == RX_BYTES) { /* by loop mode, or as it was saved */
+	if (s->n_rx == RX_BYTES) { /* filled by loop mode, or loaded so */
 		input_watch(&s->input, false);
 		return;
 	}
@@ -161,19 +162,15 @@ static void on_input(void *self)
 		update_irq(s);
 }
 
-static uint64_t now_ns(void)
-{
-	return clock_us() * 1000;
-}
-
-/* Takes a byte's token, if there is one. The clock is not read without a limit. */
+/* Takes a token for a byte. Whether there was one. Without a limit, does not read the
+ * clock. */
 static bool is_in_limit(struct serial *s)
 {
 	uint64_t now;
 
 	if (s->limit.size == 0)
 		return true;
-	now = now_ns();
+	now = clock_ns();
 	if (bucket_wait_ns(&s->limit, 1, now) > 0)
 		return false;
 	bucket_take(&s->limit, 1, now);
@@ -218,8 +215,8 @@ static void write_data(struct serial *s, uint8_t v)
 		put_byte(s, v);
 	}
 	s->tx_pending = true;
-	/* Sending takes no time here: the transmitter was busy and is empty again,
-	 * which is an edge of its own. */
+	/* Sending takes no time here: the transmitter was busy and is empty again, so
+	 * the line fell and rises once more. */
 	if (pending(s) == IIR_TX)
 		s->irq_raised = false;
 }
@@ -348,8 +345,8 @@ int serial_create(
 		return err_code(e, -ENOMEM, "serial");
 	s->loop = loop;
 	io_output_init(&s->out, out_fd);
-	/* As firmware leaves it. Linux' boot code divides by what it finds here,
-	 * without handling the exception (probe_baud in
+	/* Begin as firmware would leave it. Linux' boot code divides by the divisor
+	 * without looking whether it is 0 (probe_baud in
 	 * arch/x86/boot/early_serial_console.c). */
 	s->lcr = LCR_8_BITS;
 	s->divisor = DIVISOR_9600;
@@ -385,7 +382,7 @@ void serial_destroy(struct serial *s)
 
 void serial_set_limit(struct serial *s, const struct bucket_cfg *cfg)
 {
-	bucket_init(&s->limit, cfg, now_ns());
+	bucket_init(&s->limit, cfg, clock_ns());
 }
 
 void serial_pause(struct serial *s, bool pause)

@@ -79,12 +79,3 @@ int config_check_machine(const struct machine_cfg *c, struct err *e)
 			(unsigned long long)c->mem_size_mib);
 	return 0;
 }
-
-int config_check_instance_id(const char *id, struct err *e)
-{
-	return is_instance_id(id)
-		? 0
-		: err_bad(e,
-			  "id '%.80s' is not 1 to 64 bytes of letters, digits and '-'",
-			  id);
-}

@@ -57,7 +57,4 @@ extern const struct fields serial_cfg_fields; /* struct serial_cfg */
 /* -EINVAL with text that names the member, its value and the reason. */
 MUST_CHECK int config_check_machine(const struct machine_cfg *c, struct err *e);
 
-/* Checks an instance id, as is_instance_id does. -EINVAL with text. */
-MUST_CHECK int config_check_instance_id(const char *id, struct err *e);
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine/device_list.h"
 
+#include "vmm/base/clock.h"
 #include "vmm/legacy/no_uart.h"
 
 static void on_reset(void *self)
@@ -34,7 +35,7 @@ int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *k
 	struct guest_mem *mem, struct loop *loop,
 	void (*end)(void *self, const char *how), void *self, struct err *e)
 {
-	const struct i8042_host host = { on_reset, on_key, d };
+	const struct i8042_ops ops = { on_reset, on_key, d };
 	int r;
 
 	*d = (struct device_list){
@@ -42,7 +43,7 @@ int device_list_init(struct device_list *d, pthread_mutex_t *lock, struct kvm *k
 	};
 	bus_init(&d->ports, lock);
 	bus_init(&d->mmio, lock);
-	i8042_init(&d->i8042, &host);
+	i8042_init(&d->i8042, &ops);
 	power_init(&d->power, end, self);
 	r = bus_add(
 		&d->ports, X86_I8042_PORT, I8042_PORTS, i8042_bus_ops(), &d->i8042, e);
@@ -66,7 +67,7 @@ int device_list_add_boot_timer(struct device_list *d, struct phases *phases,
 	d->boot_timer = (struct boot_timer){
 		.phases = phases,
 		.started_us = started_us,
-		.started_cpu_us = cpu_us(),
+		.started_cpu_us = clock_cpu_us(),
 	};
 	return bus_add(&d->mmio, X86_BOOT_TIMER_GPA, BOOT_TIMER_BYTES,
 		boot_timer_bus_ops(), &d->boot_timer, e);

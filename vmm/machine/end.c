@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/machine/internal.h"
 
 void machine_end(struct machine *m, int status, const char *why)

@@ -72,6 +72,9 @@ MUST_CHECK int machine_put_device(
  * the settings stay, no vCPU has run, and another start is legal. Call it without the
  * device lock, because it waits for vCPU threads. */
 MUST_CHECK int machine_start(struct machine *m, struct err *e);
+/* The same as the API and the config file have it: it is followed by the first line of
+ * metrics, and what went wrong with "cannot start the microVM" before it. */
+MUST_CHECK int machine_boot(struct machine *m, struct err *e);
 
 /* Pauses a started machine: takes every vCPU out of the guest, then drains the devices.
  * machine_resume lets them go on. Either may be called twice. -EINPROGRESS without

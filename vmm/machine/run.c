@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/machine/internal.h"
 
 enum {

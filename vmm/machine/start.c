@@ -4,9 +4,10 @@
  * boot. On the loop's thread.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <sys/random.h>
 
+#include "vmm/base/clock.h"
+#include "vmm/base/io.h"
 #include "vmm/base/phases.h"
 #include "vmm/codec/cmdline.h"
 #include "vmm/machine/internal.h"
@@ -14,6 +15,7 @@
 #include "vmm/x86/boot.h"
 #include "vmm/x86/cpuid.h"
 #include "vmm/x86/kernel_args.h"
+#include "vmm/x86/kvm.h"
 #include "vmm/x86/vcpu_state.h"
 
 /* What one step leaves for those after it. */
@@ -58,12 +60,12 @@ static int check_settings(struct start *s, struct err *e)
 static int create_vm(struct start *s, struct err *e)
 {
 	struct kvm *kvm = &s->m->kvm;
-	int r = kvm_open(kvm, s->template->cap, s->template->n_caps, e);
+	int r = x86_kvm_open(kvm, s->template->cap, s->template->n_caps, e);
 
 	if (r == 0)
-		r = kvm_create_vm(kvm, X86_KVM_SCRATCH_GPA, e);
+		r = x86_kvm_create_vm(kvm, e);
 	if (r == 0 && !cpu_template_wants_counters(s->template))
-		kvm_disable_counters(kvm);
+		x86_kvm_disable_counters(kvm);
 	return r;
 }
 
@@ -93,11 +95,9 @@ static int add_serial(struct machine *m, struct err *e)
 	if (!path)
 		return device_list_add_serial(
 			&m->devices, STDIN_FILENO, STDOUT_FILENO, e);
-	/* O_APPEND: what an earlier run wrote stays; as the log (vmm/base/log.c) */
-	m->serial_fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	m->serial_fd = io_open_output(path, "serial output", e);
 	if (m->serial_fd < 0)
-		return err_sys(e, "cannot open serial output '%s'", path);
+		return m->serial_fd;
 	return device_list_add_serial(&m->devices, -1, m->serial_fd, e);
 }
 
@@ -188,7 +188,7 @@ static int create_vcpus(struct start *s, struct err *e)
 		.self = m,
 	};
 	struct cpuid cpuid = { .head.nent = CPUID_ENTRIES_MAX };
-	int r = kvm_supported_cpuid(&m->kvm, &cpuid.head, e);
+	int r = x86_kvm_supported_cpuid(&m->kvm, &cpuid.head, e);
 
 	if (r == 0)
 		r = cpu_template_apply(s->template, &cpuid, e);
@@ -283,4 +283,14 @@ int machine_start(struct machine *m, struct err *e)
 	machine_unbuild(m); /* no vCPU has run: none has ended either */
 	phase_forget_from(m->env.phases, PHASE_CONFIGURED);
 	return r;
+}
+
+int machine_boot(struct machine *m, struct err *e)
+{
+	int r = machine_start(m, e);
+
+	if (r < 0)
+		return err_add(e, r, "cannot start the microVM");
+	(void)machine_write_metrics(m); /* a line that is lost is counted there */
+	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a line of metrics is made of, shared by stream.c (the file), text.c (values and
- * text) and table.c (names).
+ * metrics_internal: the values of a line of metrics and their table, shared by stream.c
+ * (the file), text.c (values and text) and table.c (names).
  */
 #ifndef HUSK_METRICS_INTERNAL_H
 #define HUSK_METRICS_INTERNAL_H
@@ -14,7 +14,7 @@
 #include "vmm/metrics/metrics.h"
 #include "vmm/process/signals.h"
 
-/* Everything that is shown, at one moment. */
+/* All values at one moment. */
 struct metrics_values {
 	struct api_counts api;
 	struct process_counts process;
@@ -33,7 +33,7 @@ struct metrics_values {
 		uint64_t missed_log_count, rate_limited_log_count;
 	} logger;
 	unsigned n_devices;
-	/* As many as there are devices. */
+	/* The first n_devices are set. */
 	struct metrics_device_values {
 		const struct counter_group *group;
 		const char *id;
@@ -41,22 +41,24 @@ struct metrics_values {
 	} device[VIRTIO_DEVICES_MAX];
 };
 
-/* A counter in struct metrics_values. */
+/* A counter that is a member of struct metrics_values. */
 struct metric {
-	const char *group; /* the rows of a group follow each other */
-	struct counter counter;
-	bool is_own; /* husk's: Firecracker has none of this name */
+	const char *group; /* the rows of one group are adjacent */
+	struct counter counter; /* its offset is in struct metrics_values */
+	bool is_own; /* husk's own: Firecracker has none of this name */
 };
 
+/* All of them but those of devices. Sets *n to their number; static. */
 const struct metric *metrics_table(size_t *n);
 
-/* Reads all that v is about into *out; `logger` is left to the stream. Safe in a signal
- * handler. */
+/* Copies the values of everything in v into *out, except `logger`, which stream.c
+ * fills. Safe in a signal handler. */
 void metrics_gather(const struct metrics_view *v, struct metrics_values *out);
 
-/* The text of a line, as metrics_render. last: what counters are counted from, or NULL.
- * own: with the rows that are husk's own. groups: of all kinds of devices, ended by
- * NULL, also of those that there are none of; or NULL. Safe in a signal handler. */
+/* Writes a line's text into buf, as metrics_render does. Sums show what was added since
+ * `last`; NULL: since the start. groups: those of all kinds of devices, also of kinds
+ * of which the machine has none, ended by NULL; or NULL. own: also the rows that are
+ * husk's own. Safe in a signal handler. */
 size_t metrics_put_text(const struct metrics_values *now,
 	const struct metrics_values *last, const struct counter_group *const *groups,
 	const char *extra, bool own, char *buf, size_t room);

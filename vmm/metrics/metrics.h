@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metrics: what husk and its guest did, as lines of JSON (contract, 9.2). Counters are
- * plain numbers that belong to who bumps them, each to one thread or to the device
- * lock; they are read without a lock.
+ * metrics: what husk and its guest have done, as lines of JSON (contract, 9.2). Whoever
+ * counts something owns the counter, a plain number: one thread increments it, or
+ * whichever thread holds the device lock. The metrics read all of them without a lock.
  */
 #ifndef HUSK_METRICS_H
 #define HUSK_METRICS_H
@@ -19,8 +19,8 @@ struct process_counts;
 struct serial_counts;
 struct vcpu_counts;
 
-/* What the API counts, on the loop's thread. Groups and members are the keys of the
- * contract (9.2); _fails are bodies that could not be read. */
+/* What the API counts, on the loop's thread. The names of groups and members are the
+ * contract's keys (9.2). _fails counts bodies that could not be read. */
 struct api_counts {
 	struct {
 		uint64_t process_startup_time_us, process_startup_time_cpu_us;
@@ -55,8 +55,8 @@ struct api_counts {
 	struct {
 		uint64_t deprecated_http_api_calls;
 	} deprecated_api;
-	/* gauges: how long the last of each took, as the API saw it, and of that the
-	 * machine's own part */
+	/* Gauges: how long the last request of each kind took in all, and (vmm_) how
+	 * much of that in the machine. */
 	struct {
 		uint64_t full_create_snapshot, diff_create_snapshot, load_snapshot;
 		uint64_t pause_vm, resume_vm;
@@ -73,18 +73,18 @@ uint64_t *metrics_api_counter(
 struct metrics_device {
 	const struct counter_group *group;
 	const char *id;
-	void *counters; /* group->bytes of them */
+	void *counters; /* the struct that group describes */
 };
 
-/* What one line of metrics is made from, all borrowed. What is NULL is not there, and
- * its group has zeroes. */
+/* Where the values of a line are; all borrowed. A group whose pointer is NULL shows
+ * zeroes. */
 struct metrics_view {
 	const struct phases *phases;
 	const struct api_counts *api;
 	const struct process_counts *process;
 	struct vcpu_counts *const *vcpus;
 	unsigned n_vcpus;
-	/* Of all kinds of devices, ended by NULL; NULL: none. */
+	/* One for each kind of device, ended by NULL; or NULL. */
 	const struct counter_group *const *groups;
 	const struct metrics_device *devices;
 	unsigned n_devices; /* at most VIRTIO_DEVICES_MAX */
@@ -95,43 +95,47 @@ struct metrics_view {
 };
 
 enum {
-	/* of a line without extra members, all names as long as can be */
+	/* bytes of a line without extra members, with the longest names */
 	METRICS_TEXT_MAX = (64 << 10) + 2 * VIRTIO_DEVICES_MAX * VDEV_ID_MAX,
 };
 
-/* The stream of lines to one file. On the loop's thread but for metrics_flush_fatal. */
+/* A stream of lines to one file. Its functions are for the loop's thread, except
+ * metrics_flush_fatal. */
 struct metrics;
 
-/* Opens a file or FIFO, created when missing, appended to, never blocking. extra:
- * members for each line to carry after utc_timestamp_ms, as JSON without braces
- * ("\"id\":\"x\",\"properties\":{...}"), copied, or NULL. -errno with text. */
+/* Opens a file or FIFO, as io_open_output does. extra: members for every line, after
+ * utc_timestamp_ms, as JSON without braces ("\"id\":\"x\",\"properties\":{...}");
+ * copied; or NULL. The caller closes *out. -errno with text. */
 MUST_CHECK int metrics_open(
 	const char *path, const char *extra, struct metrics **out, struct err *e);
-/* Lines have husk's own groups and members from now on: what a validator of
- * Firecracker's metrics refuses. Totals have them always. */
+/* From now on lines also have the groups and members that are husk's own. Not by
+ * default, because a validator of Firecracker's metrics would refuse them. Totals
+ * always have them. */
 void metrics_show_own(struct metrics *m);
+/* Accepts NULL. */
 void metrics_close(struct metrics *m);
 DEFINE_AUTO(struct metrics *, metrics_close);
 
-/* Writes one line: of counters what was added since the last line, of gauges what they
- * are, of times the shortest and longest since the last line. 0, also when the kernel
- * took a part only, which goes on with the next call; -EAGAIN when a FIFO is full, or
- * another -errno: then the line is lost and counted, but what it said is in the next.
- */
+/* Writes one line. It shows what was added to each sum since the last line, the value
+ * of each gauge, and the shortest and longest of each latency since the last line.
+ * Returns 0, also when the kernel has taken a part of the line: the next call writes
+ * the rest first. -EAGAIN when a FIFO is full, or another -errno: the line is lost, and
+ * counted as missed, but the next line covers its time too. */
 MUST_CHECK int metrics_write(struct metrics *m, const struct metrics_view *v);
 
-/* How much room metrics_render needs at most. m or NULL. */
+/* How many bytes metrics_render needs at most. m may be NULL. */
 size_t metrics_room(const struct metrics *m);
 
-/* The object of a line without its newline, as a string in buf: its length, or 0 when
- * there is no room. With `totals` counters are since the start. Changes nothing. m may
- * be NULL with totals: no stream is open. */
+/* Writes what a line would be now, without its newline, as a string into buf. Returns
+ * its length, or 0 when there is no room. totals: sums are since the start. Changes
+ * nothing, so the next line is not affected. m may be NULL with totals, when no stream
+ * is open. */
 size_t metrics_render(const struct metrics *m, const struct metrics_view *v,
 	bool totals, char *buf, size_t room);
 
-/* A last line from the handler of a signal that ends the process, on any thread, as far
- * as the file takes it at once: no lock, no allocation. Once; a line that is being
- * written just then is the last one instead. Nothing is written after it. */
+/* Writes the last line, in the handler of a fatal signal, on any thread: as much of it
+ * as the file takes at once, without locks or allocations. If the signal interrupts
+ * metrics_write, that line is the last instead. Nothing is written afterwards. */
 void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v);
 
 #endif

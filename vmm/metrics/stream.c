@@ -1,44 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metrics: see the header. Phases, and the stream of lines.
+ * metrics: see the header. This file has the stream of lines.
  */
 #include "vmm/metrics/metrics.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/metrics/internal.h"
 
 struct metrics {
 	int fd;
 	char *extra; /* or NULL */
-	bool own; /* lines have husk's own groups and members too */
-	size_t room; /* of each text */
-	struct metrics_values now, last; /* last: of the last line that was taken */
+	bool own; /* see metrics_show_own */
+	size_t room; /* bytes of text and of fatal_text */
+	struct metrics_values now;
+	struct metrics_values last; /* when the file last took a line */
 	uint64_t missed, fails;
-	/* Held while the file is written and what that changes is noted, never waited
-	 * for; metrics_flush_fatal keeps it. */
-	bool writing;
-	char *text; /* at to n of it is still to be written */
+	/* A try-lock for text, at, n and last: nobody waits for it, because a signal
+	 * handler could not. metrics_flush_fatal takes it and never releases it. */
+	bool is_writing;
+	char *text; /* bytes at to n of it are not yet written */
 	size_t at, n;
-	struct metrics_values fatal_values;
+	struct metrics_values fatal_values; /* metrics_flush_fatal's own */
 	char *fatal_text;
 };
 
-static bool take_writing(struct metrics *m)
+/* Whether the caller has it now. */
+static bool try_lock(struct metrics *m)
 {
-	return !__atomic_exchange_n(&m->writing, true, __ATOMIC_ACQUIRE);
+	return !__atomic_exchange_n(&m->is_writing, true, __ATOMIC_ACQUIRE);
 }
 
-static void leave_writing(struct metrics *m)
+static void unlock(struct metrics *m)
 {
-	__atomic_store_n(&m->writing, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->is_writing, false, __ATOMIC_RELEASE);
 }
 
 int metrics_open(
@@ -48,10 +50,9 @@ int metrics_open(
 
 	if (!m)
 		return err_code(e, -ENOMEM, "metrics '%s'", path);
-	m->fd = open(path,
-		O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_APPEND | O_NOCTTY, 0644);
+	m->fd = io_open_output(path, "metrics", e);
 	if (m->fd < 0)
-		return err_sys(e, "cannot open metrics '%s'", path);
+		return m->fd;
 	m->extra = extra ? strdup(extra) : NULL;
 	m->room = METRICS_TEXT_MAX + (extra ? strlen(extra) : 0);
 	m->text = malloc(m->room);
@@ -78,7 +79,7 @@ void metrics_close(struct metrics *m)
 	free(m);
 }
 
-/* Everything at this moment. Safe in a signal handler, as is render. */
+/* Copies all values of this moment. Safe in a signal handler. */
 static void gather(const struct metrics *m, const struct metrics_view *v,
 	struct metrics_values *out)
 {
@@ -91,7 +92,8 @@ static void gather(const struct metrics *m, const struct metrics_view *v,
 	out->logger.rate_limited_log_count = log_rate_limited();
 }
 
-/* A whole line into text; its length. */
+/* Puts a whole line into text, which has m->room bytes. Returns its length. Safe in a
+ * signal handler. */
 static size_t put_line(const struct metrics *m, const struct metrics_view *v,
 	const struct metrics_values *values, char *text)
 {
@@ -99,12 +101,12 @@ static size_t put_line(const struct metrics *m, const struct metrics_view *v,
 		values, &m->last, v->groups, m->extra, m->own, text, m->room);
 
 	assert(n > 0); /* metrics_room says so */
-	text[n] = '\n'; /* for the NUL */
+	text[n] = '\n'; /* in place of the NUL */
 	return n + 1;
 }
 
-/* Writes what is left of m->text: 0, -EAGAIN when the file takes no more now, or
- * another -errno. */
+/* Writes the rest of m->text. 0, -EAGAIN when the file takes no more now, or another
+ * -errno. */
 static int push(struct metrics *m)
 {
 	while (m->at < m->n) {
@@ -119,7 +121,7 @@ static int push(struct metrics *m)
 	return 0;
 }
 
-static void restart_device(const struct metrics_device *d)
+static void restart_device_latencies(const struct metrics_device *d)
 {
 	char *counters = d->counters;
 
@@ -131,34 +133,37 @@ static void restart_device(const struct metrics_device *d)
 	}
 }
 
-/* New extremes for every struct latency. */
+/* Begins a new period for the extremes of every struct latency. */
 static void restart_latencies(const struct metrics_view *v)
 {
 	for (unsigned i = 0; i < v->n_vcpus; i++)
 		for (unsigned x = 0; x < EXIT_SERVED; x++)
 			latency_restart(&v->vcpus[i]->served[x]);
 	for (unsigned i = 0; i < v->n_devices; i++)
-		restart_device(&v->devices[i]);
+		restart_device_latencies(&v->devices[i]);
 }
 
-/* Writes the rest of the line before, if there is one. */
+/* Writes the rest of the last line, if there is any. 0 or -errno; -EBUSY when the
+ * process is dying. */
 static int finish_last(struct metrics *m)
 {
-	int r = take_writing(m) ? push(m) : -EBUSY;
+	int r;
 
-	if (r != -EBUSY)
-		leave_writing(m);
+	if (!try_lock(m))
+		return -EBUSY;
+	r = push(m);
+	unlock(m);
 	return r;
 }
 
-/* Starts the line of m->now, which is n bytes in m->text. Once the file has a part of
- * it, it is taken: the rest comes before the next. */
+/* Writes the line of m->now, n bytes in m->text. Once the file has taken a part of it
+ * the line counts as written: the next call writes the rest. 0 or -errno. */
 static int start_line(struct metrics *m, const struct metrics_view *v, size_t n)
 {
 	int r;
 
-	if (!take_writing(m))
-		return -EBUSY; /* the process ends */
+	if (!try_lock(m))
+		return -EBUSY; /* the process is dying */
 	m->at = 0;
 	m->n = n;
 	r = push(m);
@@ -169,7 +174,7 @@ static int start_line(struct metrics *m, const struct metrics_view *v, size_t n)
 	} else {
 		m->n = 0;
 	}
-	leave_writing(m);
+	unlock(m);
 	return r;
 }
 
@@ -208,11 +213,11 @@ void metrics_flush_fatal(struct metrics *m, const struct metrics_view *v)
 {
 	size_t n;
 
-	if (!m || !take_writing(m))
+	if (!m || !try_lock(m))
 		return;
 	if (push(m) < 0)
-		return; /* half a line is the end */
+		return; /* nothing may follow half a line */
 	gather(m, v, &m->fatal_values);
 	n = put_line(m, v, &m->fatal_values, m->fatal_text);
-	(void)!write(m->fd, m->fatal_text, n); /* there is nobody left to tell */
+	(void)!write(m->fd, m->fatal_text, n); /* nothing else to try */
 }

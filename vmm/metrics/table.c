@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metrics_table: the names of the metrics, as the contract has them (9.2), in the order
- * in which a line shows them; those of devices come after, from the tables of their
- * rooms. What is OWN is husk's, and not in lines unless asked for.
+ * metrics_table: the names of the metrics (contract, 9.2), in the order of a line. The
+ * groups of devices follow in the line; their tables are in the devices' rooms. A row
+ * that is OWN is husk's own, and in lines only after metrics_show_own.
  */
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metrics_text: the values of one moment, and their text. Also runs in the handler of a
- * fatal signal: no locks, no allocation, no printf.
+ * metrics_text: collects the values of one moment, and writes them as text. This also
+ * runs in the handler of a fatal signal, so it uses no locks, no allocation, no printf.
  */
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #include "vmm/base/absent.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/metrics/internal.h"
 
@@ -19,7 +19,7 @@ static uint64_t load(const void *base, size_t offset)
 		(const uint64_t *)(const void *)(at + offset), __ATOMIC_RELAXED);
 }
 
-/* Copies a struct of nothing but uint64_t; NULL is one of zeroes. */
+/* Copies a struct whose members are all uint64_t. from NULL: zeroes. */
 static void copy(void *to, const void *from, size_t bytes)
 {
 	uint64_t *n = to;
@@ -69,7 +69,7 @@ static void gather_devices(const struct metrics_view *v, struct metrics_values *
 
 void metrics_gather(const struct metrics_view *v, struct metrics_values *out)
 {
-	/* the devices' parts are as long as there are devices */
+	/* without the devices' values, of which n_devices are set below */
 	memset(out, 0, offsetof(struct metrics_values, device));
 	copy(&out->api, v->api, sizeof(out->api));
 	copy(&out->process, v->process, sizeof(out->process));
@@ -85,7 +85,7 @@ struct text {
 	char *to;
 	size_t n, room;
 	bool full;
-	bool own; /* rows that are husk's own are shown */
+	bool own; /* with the rows that are husk's own */
 };
 
 static void put_bytes(struct text *t, const char *from, size_t n)
@@ -123,12 +123,12 @@ static void put_number(struct text *t, uint64_t n)
 	put_bytes(t, digits + at, sizeof(digits) - at);
 }
 
-/* What a group is made from: n structs of one kind, now and, where last is not NULL, at
- * the last line. */
+/* The structs whose values a group shows, or sums up: as they are now, and as they were
+ * at the last line, or NULL. */
 struct source {
 	const void *now[VIRTIO_DEVICES_MAX], *last[VIRTIO_DEVICES_MAX];
 	unsigned n;
-	bool is_sum; /* of devices: extremes of times are not summed (contract, 9.2) */
+	bool is_sum; /* of devices: has no extremes of latencies (contract, 9.2) */
 };
 
 static void add_source(struct source *s, const void *now, const void *last)
@@ -146,7 +146,7 @@ static uint64_t value(const struct source *s, size_t offset, enum counter_type t
 
 		if (s->last[i] && type != COUNTER_GAUGE)
 			last = load(s->last[i], offset);
-		/* smaller than it was: a new device, which counts from 0 */
+		/* smaller than before: another device, which began at 0 */
 		sum += now >= last ? now - last : now;
 	}
 	return sum;
@@ -178,7 +178,7 @@ static void put_counter(struct text *t, const struct counter *c, const struct so
 		put_number(t, value(s, c->offset, c->type));
 }
 
-/* A group of n rows, unless none of them is shown. */
+/* Writes a group of n rows, unless none of them is shown. */
 static void put_rows(
 	struct text *t, const struct metric *rows, size_t n, const struct source *s)
 {
@@ -199,7 +199,7 @@ static void put_rows(
 		put(t, "}");
 }
 
-/* The group of one device, or with id NULL that of all of its kind. */
+/* Writes the group of one device, or, with id NULL, of all of its kind. */
 static void put_device(struct text *t, const struct counter_group *g, const char *id,
 	const struct source *s)
 {
@@ -212,7 +212,8 @@ static void put_device(struct text *t, const struct counter_group *g, const char
 	put(t, "}");
 }
 
-/* A group for each device of a kind that can have many, then one for their sum. */
+/* Writes a group for each device, if there may be several of the kind, and then one for
+ * all of them together. */
 static void put_devices(struct text *t, const struct counter_group *g,
 	const struct metrics_values *now, const struct metrics_values *last)
 {
@@ -260,12 +261,11 @@ size_t metrics_put_text(const struct metrics_values *now,
 	const char *extra, bool own, char *buf, size_t room)
 {
 	struct text t = { .to = buf, .room = room, .own = own };
-	struct timespec clock;
+	struct timespec now_utc = clock_utc();
 
-	(void)clock_gettime(CLOCK_REALTIME, &clock); /* cannot fail for this clock */
 	put(&t, "{\"utc_timestamp_ms\":");
-	put_number(
-		&t, (uint64_t)clock.tv_sec * 1000 + (uint64_t)clock.tv_nsec / 1000000);
+	put_number(&t,
+		(uint64_t)now_utc.tv_sec * 1000 + (uint64_t)now_utc.tv_nsec / 1000000);
 	if (extra) {
 		put(&t, ",");
 		put(&t, extra);

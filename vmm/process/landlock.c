@@ -5,15 +5,15 @@
 #include <linux/landlock.h>
 #include <sys/syscall.h>
 
-/* A sanitizer's look for leaks, and its reports, read files. */
+/* A sanitizer reads files to look for leaks and to report. */
 #ifdef __SANITIZE_ADDRESS__
 #define FORBIDDEN_READS 0
 #else
 #define FORBIDDEN_READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #endif
 
-/* What the first version of Landlock knows, which every later one does too, but for the
- * removal of files. */
+/* All rights that the first version of Landlock knows, and so every later one, except
+ * the removal of files. */
 static const struct landlock_ruleset_attr attr = {
 	.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE |
 		LANDLOCK_ACCESS_FS_WRITE_FILE | FORBIDDEN_READS |
@@ -25,11 +25,11 @@ static const struct landlock_ruleset_attr attr = {
 
 int landlock_forbid_files(struct err *e)
 {
-	/* no rule: nothing of this is allowed anywhere */
+	/* a ruleset without rules allows none of these anywhere */
 	AUTO(close_fd)
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 
-	/* EPERM: a filter that husk was started under */
+	/* EPERM: from a seccomp filter of the program that started husk */
 	if (fd < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM))
 		return 0;
 	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-int notify_ready(struct err *e)
+int sd_notify_ready(struct err *e)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	const char *name = getenv("NOTIFY_SOCKET");

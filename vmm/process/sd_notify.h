@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * notify: tells a launcher that husk is ready, in the form of sd_notify(3): a datagram
- * "READY=1" to the Unix socket that $NOTIFY_SOCKET names.
+ * sd_notify: tells a launcher that husk is ready, in the form of sd_notify(3): a
+ * datagram "READY=1" to the Unix socket whose name is in $NOTIFY_SOCKET.
  */
 #ifndef HUSK_PROCESS_SD_NOTIFY_H
 #define HUSK_PROCESS_SD_NOTIFY_H
@@ -9,8 +9,8 @@
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 
-/* Does nothing when $NOTIFY_SOCKET is not set. A name that begins with '@' is abstract.
- * -errno with text. Waits for nobody. */
-MUST_CHECK int notify_ready(struct err *e);
+/* Sends the datagram; never waits. 0, also when $NOTIFY_SOCKET is not set, or -errno
+ * with text. A name that begins with '@' is an abstract socket's. */
+MUST_CHECK int sd_notify_ready(struct err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter: see the header.
+ * seccomp: see the header.
  */
 #include "vmm/process/seccomp.h"
 
@@ -34,10 +34,10 @@ static enum seccomp_filter_category find_category(const char name[SECCOMP_NAME_B
 	return i;
 }
 
-/* struct sock_filter is as in the file: x86 is little-endian. */
+/* The file has struct sock_filter as it is in memory, because x86 is little-endian. */
 _Static_assert(sizeof(struct sock_filter) == 8, "");
 
-/* Reads one category; its program begins at instruction *used of out->owned. */
+/* Reads one category. Its program goes to out->owned from instruction *used on. */
 static int parse_category(
 	struct stream *s, struct seccomp_filters *out, size_t *used, struct err *e)
 {
@@ -95,7 +95,7 @@ static int parse(struct stream *s, struct seccomp_filters *out, struct err *e)
 int seccomp_filter_parse(
 	const void *file, size_t n, struct seccomp_filters *out, struct err *e)
 {
-	/* a file of n bytes has fewer instructions than n / 8 */
+	/* enough: a file of n bytes has less than n / 8 instructions of 8 bytes */
 	struct seccomp_filters set = { .owned = malloc(n + 1) };
 	struct stream s;
 	int r;
@@ -137,13 +137,14 @@ void seccomp_filter_fini(struct seccomp_filters *s)
 
 int seccomp_filter_prepare(struct err *e)
 {
-	/* The first localtime opens a file, which a filter may refuse, holding a lock
-	 * that the log line about that wants. */
+	/* libc's first localtime opens a file with a lock held. A filter may refuse
+	 * that call, and the line about it would wait for the lock. */
 	tzset();
-	/* A thread's first malloc, or free, would map memory for it alone. */
+	/* Otherwise the first malloc or free of a thread would map an arena of its own.
+	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	/* /proc/self/mem is root's now, which is a way around PROT_EXEC; and other
-	 * processes of the user may not trace this one. */
+	/* Gives /proc/self/mem, a way around PROT_EXEC, to root, and keeps other
+	 * processes of the same user from tracing this one. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(e, "PR_SET_DUMPABLE");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * signals: see the header. The handlers find the one struct signals of the process by a
- * file-scope pointer: a handler is given no other.
+ * signals: see the header. A handler gets no argument of husk's, so it finds the one
+ * struct signals of the process by a file-scope pointer.
  */
 #include "vmm/process/signals.h"
 
@@ -17,7 +17,7 @@
 
 enum {
 	STATUS_SIGXCPU = 154,
-	STATUS_KILLED = 128, /* and the signal: what a shell makes of it */
+	STATUS_KILLED = 128, /* plus the signal's number, as shells have it */
 	CODE_SECCOMP = 1, /* si_code SYS_SECCOMP, for which glibc has no name */
 };
 
@@ -58,7 +58,7 @@ void process_count_signal(struct process_counts *p, int sig)
 	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
-/* Signals after which no code of husk can be relied on, and the status of each. */
+/* Signals after which husk cannot go on, and the exit status for each. */
 static const struct {
 	int sig, status;
 } fatal_signals[] = {
@@ -69,11 +69,12 @@ static const struct {
 	{ SIGILL, 157 },
 };
 
-/* Signals that ask husk to end, in the order in which they count when several came. */
+/* Signals that ask husk to end. When several are pending, the first in this list
+ * counts.
+ */
 static const int ending_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXCPU };
 
-/* A line on stderr, as far as it takes one without waiting: the words up to the first
- * that is NULL. */
+/* Writes the words as one line to stderr, unless that would have to wait. */
 static void tell(const char *a, const char *b, const char *c)
 {
 	const struct io_output err = { .fd = STDERR_FILENO, .way = IO_POLLED };
@@ -87,12 +88,11 @@ static void tell(const char *a, const char *b, const char *c)
 		memcpy(line + n, words[i], len);
 		n += len;
 	}
-	(void)!io_write_now(&err, line, n); /* there is nobody left to tell */
+	(void)!io_write_now(&err, line, n); /* nothing else to try */
 }
 
-/* The log is safe here: seccomp_filter_prepare has seen to it that nothing in it waits
- * for a lock that a refused call may hold. Clients of Firecracker wait for its words.
- */
+/* It is safe to log here: because of seccomp_filter_prepare, the log waits for no lock
+ * that the refused call may hold. Clients of Firecracker look for the log's words. */
 static void tell_refused(const char *name, int nr)
 {
 	log_error("Shutting down VM after intercepting a bad syscall (%d): "
@@ -107,7 +107,7 @@ static void on_fatal_signal(
 	const char *name = sigabbrev_np(sig); /* a table: safe in a handler */
 	struct signals *s = the_signals;
 
-	/* another thread is dying already, and writes the last line */
+	/* another thread is in here already, and will end the process */
 	while (__atomic_exchange_n(&s->is_dying, true, __ATOMIC_ACQ_REL))
 		(void)pause();
 	tell("fatal signal ", name, "");
@@ -130,8 +130,8 @@ static void on_counted_signal(int sig)
 	process_count_signal(the_signals->counts, sig);
 }
 
-/* Has a signal that waits do what it does by default, which for SIGTSTP is that husk
- * stands still in here until SIGCONT. */
+/* Delivers a pending signal, which then has its default effect. SIGTSTP stops husk in
+ * here until SIGCONT. */
 static void let_in(int sig)
 {
 	sigset_t set;
@@ -146,13 +146,13 @@ static void end(struct signals *s, int sig)
 {
 	process_count_signal(s->counts, sig);
 	log_info("signal %s: stopping", sigabbrev_np(sig));
-	if (sig == SIGHUP || sig == SIGXCPU) /* which Firecracker catches */
+	if (sig == SIGHUP || sig == SIGXCPU) /* Firecracker catches these two */
 		log_error("Shutting down VM after intercepting signal %d, code 0", sig);
 	s->stop(s->self, sig);
 }
 
-/* The signals are not taken from the descriptor: the one that ends husk is to be there
- * still when signals_end lets it in. */
+/* Does not read the signals from the descriptor: they stay pending, and signals_end
+ * later delivers the one that ends husk. */
 static void on_signal(void *self, uint32_t events)
 {
 	struct signals *s = self;
@@ -194,20 +194,21 @@ static void catch_signals(void)
 		.sa_flags = SA_RESTART };
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 
-	/* a second one on the same thread would wait for the first to end husk */
+	/* no signal interrupts the handler: a second fatal one would wait in it for the
+	 * first for ever */
 	(void)sigfillset(&fatal.sa_mask);
 	for (size_t i = 0; i < ARRAY_LEN(fatal_signals); i++)
 		(void)sigaction(fatal_signals[i].sig, &fatal, NULL); /* all can be */
-	/* a reader that goes away is an error of that write, not the end of husk */
+	/* a write whose reader has gone fails, but does not end husk */
 	(void)sigaction(SIGPIPE, &counted, NULL);
-	/* signals_end is to end husk by these, which shells ignore for it in a script's
-	 * background */
+	/* signals_end ends husk by these; a shell ignores some of them for what a
+	 * script runs in the background */
 	for (size_t i = 0; i < ARRAY_LEN(ending_signals); i++)
 		if (ending_signals[i] != SIGHUP)
 			(void)sigaction(ending_signals[i], &by_default, NULL);
 }
 
-/* nohup's child goes on when its terminal is gone. */
+/* Whether husk was started by nohup, so that SIGHUP must not end it. */
 static bool is_hangup_ignored(void)
 {
 	struct sigaction sa;
@@ -232,8 +233,7 @@ int signals_watch(struct signals *s, struct loop *loop, struct err *e)
 	(void)sigaddset(&set, SIGTSTP);
 	(void)sigaddset(&set, SIGCONT);
 	mask = set;
-	/* a terminal that is in use by another job does not stop husk:
-	 * vmm/legacy/input.c */
+	/* else a terminal that another job uses would stop husk: vmm/legacy/input.c */
 	(void)sigaddset(&mask, SIGTTIN);
 	(void)sigaddset(&mask, SIGTTOU);
 	r = pthread_sigmask(SIG_BLOCK, &mask, NULL);

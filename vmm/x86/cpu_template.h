@@ -55,7 +55,7 @@ struct cpu_template {
 	unsigned n_cpuid, n_msrs, n_caps;
 	const struct cpuid_change *cpuid;
 	const struct msr_change *msr;
-	const struct kvm_cap_change *cap; /* for kvm_open */
+	const struct kvm_cap_change *cap; /* for x86_kvm_open */
 };
 
 /* One of husk's own, in static storage: not for cpu_template_fini. NONE changes

@@ -47,7 +47,7 @@ MUST_CHECK int cpuid_normalise(
 #define CPUID_EXT_ECX_COUNTERS (1u << 23 | 1u << 24 | 1u << 28)
 
 /* Removes what announces performance counters. To be called, together with
- * kvm_disable_counters, unless a template asks for counters; before or after
+ * x86_kvm_disable_counters, unless a template asks for counters; before or after
  * cpuid_normalise. */
 void cpuid_hide_counters(struct cpuid *c);
 

@@ -15,6 +15,7 @@
 #include "tests/unit/fakes/fake_machine.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
+#include "vmm/base/clock.h"
 #include "vmm/machine/internal.h"
 
 enum { HEADER = 0x4000, DATA = 0x5000, STATUS = 0x6000 };

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "tests/unit/fakes/fake_client.h"
+#include "vmm/base/clock.h"
 
 enum { MANY_TURNS = 3000 };
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fakes/fake_client.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 TestSuite(

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "tests/unit/fakes/fake_file.h"
+#include "vmm/base/clock.h"
 
 #define TIME_RE "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9} "
 
@@ -253,7 +254,8 @@ Test(log, reads_level_names_in_any_case)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		enum log_level level = LOG_TRACE + 1;
 
-		cr_expect(log_parse_level(names[i].name, &level), "%s", names[i].name);
+		cr_expect_eq(
+			log_parse_level(names[i].name, &level, &e), 0, "%s", e.text);
 		cr_expect_eq(level, names[i].level, "%s", names[i].name);
 	}
 }
@@ -263,8 +265,11 @@ Test(log, refuses_what_is_no_level_name)
 	static const char *const bad[] = { "", "Inf", "Infos", " Info", "Info ", "3" };
 	enum log_level level = LOG_DEBUG;
 
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		cr_expect_not(log_parse_level(bad[i], &level), "%s", bad[i]);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		cr_expect_eq(
+			log_parse_level(bad[i], &level, &e), -EINVAL, "%s", bad[i]);
+		cr_expect(strstr(e.text, "Off, Error, Warn"), "%s", e.text);
+	}
 	cr_expect_eq(level, LOG_DEBUG);
 }
 

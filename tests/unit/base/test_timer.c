@@ -2,6 +2,7 @@
  *
  * timer: with the real clock, and times that are short, or longer than any test.
  */
+#include "vmm/base/clock.h"
 #include "vmm/base/timer.h"
 
 #include <criterion/criterion.h>

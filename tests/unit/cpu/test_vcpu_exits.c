@@ -11,6 +11,7 @@
 
 #include "tests/unit/fakes/await.h"
 #include "tests/unit/fakes/fake_ioctl.h"
+#include "vmm/base/clock.h"
 #include "vmm/cpu/vcpu.h"
 
 enum { RUN_BYTES = 4096, REGISTER = 0xd0000000, ACCESSES = 4, WAIT_MS = 10000 };

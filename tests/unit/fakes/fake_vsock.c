@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 enum { HDR = sizeof(struct virtio_vsock_hdr), RX_HEAD = 32, RX_SLOTS = FV_RING / 2 };

@@ -26,9 +26,9 @@ static void on_irq(void *self)
 
 static void set_up(void)
 {
-	const struct i8042_host host = { on_reset, on_irq, &resets };
+	const struct i8042_ops ops = { on_reset, on_irq, &resets };
 
-	i8042_init(&dev, &host);
+	i8042_init(&dev, &ops);
 }
 
 TestSuite(i8042, .init = set_up);

@@ -127,26 +127,6 @@ Test(config, refuses_a_drive_without_a_path)
 		e.text);
 }
 
-Test(config, takes_an_instance_id_of_letters_digits_and_dashes)
-{
-	cr_assert_eq(config_check_instance_id("a", &e), 0);
-	cr_assert_eq(config_check_instance_id("anonymous-instance", &e), 0);
-	cr_assert_eq(config_check_instance_id(SIXTY "-XYZ", &e), 0);
-	cr_assert_eq(config_check_instance_id("vm-\xc3\xa9", &e), 0);
-}
-
-Test(config, refuses_another_instance_id)
-{
-	static const char *const bad[] = { "", "a_b", "a b", "a.b", "a/b", "\xc3",
-		"\xe2\x82\xac", SIXTY "-WXYZ", SIXTY "12\xe2\x85\xa7" };
-
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		cr_expect_eq(
-			config_check_instance_id(bad[i], &e), -EINVAL, "%s", bad[i]);
-		cr_expect(strstr(e.text, "id '"), "%s", e.text);
-	}
-}
-
 Test(config, gives_settings_back_and_takes_empty_ones)
 {
 	struct boot_cfg boot = { strdup("k"), strdup("i"), strdup("a"), true };

@@ -179,10 +179,10 @@ static void on_keyboard(void *self)
 Test(machine_lock, is_held_while_keys_are_typed)
 {
 	static const uint8_t write_control = 0x60, interrupts = 1;
-	const struct i8042_host host = { .irq = on_keyboard };
+	const struct i8042_ops ops = { .irq = on_keyboard };
 	struct i8042 *c = &machine->devices.i8042;
 
-	i8042_init(c, &host);
+	i8042_init(c, &ops);
 	i8042_bus_ops()->write(c, 4, &write_control, 1);
 	i8042_bus_ops()->write(c, 0, &interrupts, 1);
 	watch(KEYBOARD);

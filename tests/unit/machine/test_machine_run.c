@@ -17,6 +17,7 @@
 #include "virtio/net/kind.h"
 #include "virtio/net/net.h"
 #include "vmm/machine/internal.h"
+#include "vmm/x86/kvm.h"
 
 static struct machine *machine;
 static struct fake_file disk, other;
@@ -262,7 +263,7 @@ static void start_guest(const void *code, size_t n)
 	struct machine_cfg cfg = MACHINE_CFG_DEFAULT;
 	struct kvm kvm;
 
-	if (kvm_open(&kvm, NULL, 0, &e) < 0)
+	if (x86_kvm_open(&kvm, NULL, 0, &e) < 0)
 		cr_skip_test("%s", e.text);
 	kvm_close(&kvm);
 	cfg.mem_size_mib = 16;

@@ -18,6 +18,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/net/net.h"
 #include "virtio/vsock/vsock.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/legacy/boot_timer.h"
 #include "vmm/legacy/i8042.h"

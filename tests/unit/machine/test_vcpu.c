@@ -4,7 +4,9 @@
  * guests of a few instructions that tell a device what they saw: no access is
  * lost or made twice. Skipped, but for the first test, where /dev/kvm does not open.
  */
+#include "vmm/base/clock.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/x86/kvm.h"
 #include "vmm/x86/vcpu_state.h"
 
 #include <criterion/criterion.h>
@@ -74,9 +76,9 @@ static void set_up(void)
 {
 	const struct guest_range range = { 0, 1 << 20 };
 
-	if (kvm_open(&kvm, NULL, 0, &e) < 0)
+	if (x86_kvm_open(&kvm, NULL, 0, &e) < 0)
 		cr_skip_test("%s", e.text);
-	cr_assert_eq(kvm_create_vm(&kvm, X86_KVM_SCRATCH_GPA, &e), 0, "%s", e.text);
+	cr_assert_eq(x86_kvm_create_vm(&kvm, &e), 0, "%s", e.text);
 	cr_assert_eq(guest_mem_create(&range, 1, GUEST_PAGES_NONE, &mem, &e), 0);
 	cr_assert_eq(kvm_set_memory(&kvm, mem, false, &e), 0, "%s", e.text);
 	bus_init(&ports, &lock);

@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 
 #include "tests/unit/fakes/fake_blk.h"
+#include "vmm/base/clock.h"
 
 TestSuite(blk_limits, .init = fb_init, .fini = fb_fini, .timeout = 60);
 

@@ -10,6 +10,7 @@
 
 #include "tests/unit/fakes/fake_file.h"
 #include "virtio/limiter/limiter.h"
+#include "vmm/base/clock.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct loop *loop;

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "tests/unit/fakes/fake_net.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
 static struct fake_net net;

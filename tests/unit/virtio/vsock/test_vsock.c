@@ -12,6 +12,7 @@
 
 #include "tests/unit/fakes/fake_vsock.h"
 #include "virtio/vsock/states.h"
+#include "vmm/base/clock.h"
 
 #define FEATURE(f) ((uint64_t)1 << (f))
 

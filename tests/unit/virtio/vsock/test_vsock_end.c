@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/fakes/fake_vsock.h"
+#include "vmm/base/clock.h"
 
 #define FEATURE(f) ((uint64_t)1 << (f))
 

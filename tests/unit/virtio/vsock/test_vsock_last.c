@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "tests/unit/fakes/fake_vsock.h"
+#include "vmm/base/clock.h"
 
 #define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter: a file of filters is taken whole or not at all; the filters that husk was
+ * seccomp: a file of filters is taken whole or not at all; the filters that husk was
  * built with allow what its threads do, by arguments too, and name what they refuse.
  */
 #include "vmm/process/seccomp.h"
@@ -96,7 +96,7 @@ static void refuses(struct stream s, const char *words)
 	cr_assert(strstr(e.text, words), "%s", e.text);
 }
 
-Test(filter, takes_a_file_with_all_categories)
+Test(seccomp, takes_a_file_with_all_categories)
 {
 	struct stream s = file_of(good);
 	struct seccomp_filters set;
@@ -115,7 +115,7 @@ Test(filter, takes_a_file_with_all_categories)
 	cr_assert_eq(set.program[SECCOMP_VMM].n, 0);
 }
 
-Test(filter, takes_categories_in_any_order_and_of_the_full_size)
+Test(seccomp, takes_categories_in_any_order_and_of_the_full_size)
 {
 	const struct part parts[] = { { "vcpu", SECCOMP_INSTRUCTIONS_MAX },
 		{ "vmm", SECCOMP_INSTRUCTIONS_MAX },
@@ -130,7 +130,7 @@ Test(filter, takes_categories_in_any_order_and_of_the_full_size)
 	seccomp_filter_fini(&set);
 }
 
-Test(filter, refuses_categories_that_are_missing_extra_or_twice)
+Test(seccomp, refuses_categories_that_are_missing_extra_or_twice)
 {
 	const struct part missing[] = { { "api", 0 }, { "vmm", 1 }, { NULL, 0 } };
 	const struct part extra[] = { { "api", 0 }, { "vmm", 1 }, { "vcpu", 1 },
@@ -146,7 +146,7 @@ Test(filter, refuses_categories_that_are_missing_extra_or_twice)
 	refuses(file_of(missing + 2), "'api' is missing");
 }
 
-Test(filter, refuses_more_instructions_than_the_kernel_takes)
+Test(seccomp, refuses_more_instructions_than_the_kernel_takes)
 {
 	const struct part parts[] = { { "api", SECCOMP_INSTRUCTIONS_MAX + 1 },
 		{ NULL, 0 } };
@@ -154,7 +154,7 @@ Test(filter, refuses_more_instructions_than_the_kernel_takes)
 	refuses(file_of(parts), "4097 instructions");
 }
 
-Test(filter, refuses_what_is_no_such_file)
+Test(seccomp, refuses_what_is_no_such_file)
 {
 	struct stream s = file_of(good);
 	uint8_t more = 0;
@@ -166,7 +166,7 @@ Test(filter, refuses_what_is_no_such_file)
 	refuses(s, "more after");
 }
 
-Test(filter, refuses_instructions_that_are_not_there)
+Test(seccomp, refuses_instructions_that_are_not_there)
 {
 	struct stream s = begin("HSKF", 1, 1);
 	char name[SECCOMP_NAME_BYTES] = "vmm";
@@ -177,7 +177,7 @@ Test(filter, refuses_instructions_that_are_not_there)
 	refuses(s, "'vmm' is cut short");
 }
 
-Test(filter, refuses_a_file_that_is_cut_or_changed_anywhere)
+Test(seccomp, refuses_a_file_that_is_cut_or_changed_anywhere)
 {
 	struct stream s = file_of(good);
 	struct seccomp_filters set;
@@ -196,7 +196,7 @@ Test(filter, refuses_a_file_that_is_cut_or_changed_anywhere)
 	stream_fini(&s);
 }
 
-Test(filter, file_that_cannot_be_read_is_named)
+Test(seccomp, file_that_cannot_be_read_is_named)
 {
 	struct seccomp_filters set;
 	struct err e = { "" };
@@ -212,7 +212,7 @@ Test(filter, file_that_cannot_be_read_is_named)
 	fake_file_close(&f);
 }
 
-Test(filter, system_calls_have_names)
+Test(seccomp, system_calls_have_names)
 {
 	cr_assert_str_eq(seccomp_filter_syscall_name(SYS_read), "read");
 	cr_assert_str_eq(seccomp_filter_syscall_name(SYS_mmap), "mmap");
@@ -250,7 +250,7 @@ static struct tried try_on_getppid(uint32_t answer)
 	return try_filter(&set, SECCOMP_VMM, call, arg);
 }
 
-Test(filter, trapped_call_is_named_and_ends_the_process_with_148)
+Test(seccomp, trapped_call_is_named_and_ends_the_process_with_148)
 {
 	struct tried t = try_on_getppid(SECCOMP_RET_TRAP);
 
@@ -259,18 +259,18 @@ Test(filter, trapped_call_is_named_and_ends_the_process_with_148)
 			  "] Shutting down VM after intercepting a bad "
 			  "syscall (110): system call 110 (getppid)"),
 		"%s", t.text);
-	cr_assert(strstr(t.text, "test_filter: system call getppid is not allowed\n"));
-	cr_assert(strstr(t.text, "test_filter: fatal signal SYS\n"));
+	cr_assert(strstr(t.text, "test_seccomp: system call getppid is not allowed\n"));
+	cr_assert(strstr(t.text, "test_seccomp: fatal signal SYS\n"));
 }
 
-Test(filter, other_answers_are_the_programs)
+Test(seccomp, other_answers_are_the_programs)
 {
 	cr_assert_eq(try_on_getppid(SECCOMP_RET_ALLOW).status, 0);
 	cr_assert_eq(try_on_getppid(SECCOMP_RET_ERRNO | ENOSYS).status, 1);
 	cr_assert_eq(try_on_getppid(SECCOMP_RET_KILL_PROCESS).signal, SIGSYS);
 }
 
-Test(filter, no_program_is_no_filter)
+Test(seccomp, no_program_is_no_filter)
 {
 	const struct seccomp_filters none = { .owned = NULL };
 	const long arg[7] = { SYS_getppid };
@@ -287,7 +287,7 @@ static int missing_of_prepared(const long *arg)
 		(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) << 1;
 }
 
-Test(filter, prepared_process_is_closed_to_others_and_gains_nothing_by_exec)
+Test(seccomp, prepared_process_is_closed_to_others_and_gains_nothing_by_exec)
 {
 	const long arg[7] = { 0 };
 
@@ -295,7 +295,7 @@ Test(filter, prepared_process_is_closed_to_others_and_gains_nothing_by_exec)
 	cr_assert_eq(try_filter(NULL, SECCOMP_VMM, missing_of_prepared, arg).status, 0);
 }
 
-Test(filter, program_that_the_kernel_does_not_take_is_an_error)
+Test(seccomp, program_that_the_kernel_does_not_take_is_an_error)
 {
 	const struct sock_filter insn[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0) };
 	const struct seccomp_filters set = { .program = {
@@ -382,7 +382,7 @@ static struct rule_case {
 };
 /* clang-format on */
 
-Test(filter, own_filters_check_arguments)
+Test(seccomp, own_filters_check_arguments)
 {
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const struct rule_case *c = &cases[i];
@@ -403,7 +403,7 @@ static int install_all(const long *arg)
 	return seccomp_filter_install(seccomp_filter_builtin(), SECCOMP_VMM, &e) < 0;
 }
 
-Test(filter, own_filters_can_be_put_on_top_of_the_first)
+Test(seccomp, own_filters_can_be_put_on_top_of_the_first)
 {
 	const long arg[7] = { 0 };
 
@@ -432,7 +432,7 @@ static int use_files(const long *arg)
 	return 0;
 }
 
-Test(filter, landlock_leaves_open_files_and_no_others)
+Test(seccomp, landlock_leaves_open_files_and_no_others)
 {
 	struct fake_file f = fake_file("x", 1);
 	const struct seccomp_filters none = { .owned = NULL };

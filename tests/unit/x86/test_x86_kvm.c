@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kvm: the interrupt controllers and the timer of a new VM. This file's ioctl stands in
+ * x86_kvm: the interrupt controllers and the timer of a new VM. This file's ioctl stands in
  * for KVM.
  */
-#include "vmm/core/kvm.h"
+#include "vmm/x86/kvm.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "tests/unit/fakes/fake_ioctl.h"
 
-enum { SCRATCH = 0xfffbc000, CALLS_MAX = 16 };
+enum { CALLS_MAX = 16 };
 
 static unsigned long call[CALLS_MAX];
 static unsigned n_calls;
@@ -56,7 +56,7 @@ static void tear_down(void)
 	kvm_close(&kvm);
 }
 
-TestSuite(kvm, .init = set_up, .fini = tear_down);
+TestSuite(x86_kvm, .init = set_up, .fini = tear_down);
 
 static unsigned place_of(unsigned long request)
 {
@@ -68,9 +68,9 @@ static unsigned place_of(unsigned long request)
 	return i;
 }
 
-Test(kvm, both_8259s_begin_with_every_line_masked)
+Test(x86_kvm, both_8259s_begin_with_every_line_masked)
 {
-	cr_assert_eq(kvm_create_vm(&kvm, SCRATCH, &e), 0, "%s", e.text);
+	cr_assert_eq(x86_kvm_create_vm(&kvm, &e), 0, "%s", e.text);
 	cr_assert_eq(n_pics, 2);
 	for (uint32_t i = 0; i < 2; i++) {
 		cr_expect_eq(pic[i].chip_id, i);
@@ -82,21 +82,21 @@ Test(kvm, both_8259s_begin_with_every_line_masked)
 	cr_expect_gt(place_of(KVM_SET_IRQCHIP), place_of(KVM_CREATE_IRQCHIP));
 }
 
-Test(kvm, there_is_an_8254_with_port_0x61)
+Test(x86_kvm, there_is_an_8254_with_port_0x61)
 {
-	cr_assert_eq(kvm_create_vm(&kvm, SCRATCH, &e), 0, "%s", e.text);
+	cr_assert_eq(x86_kvm_create_vm(&kvm, &e), 0, "%s", e.text);
 	cr_assert_eq(pit.flags, KVM_PIT_SPEAKER_DUMMY);
 	/* KVM wants its interrupt controllers first */
 	cr_assert_gt(place_of(KVM_CREATE_PIT2), place_of(KVM_CREATE_IRQCHIP));
 }
 
-Test(kvm, says_what_of_them_fails)
+Test(x86_kvm, says_what_of_them_fails)
 {
 	refused = KVM_CREATE_PIT2;
-	cr_assert_eq(kvm_create_vm(&kvm, SCRATCH, &e), -EBUSY);
+	cr_assert_eq(x86_kvm_create_vm(&kvm, &e), -EBUSY);
 	cr_assert_eq(strncmp(e.text, "KVM_CREATE_PIT2: ", 17), 0, "%s", e.text);
 	kvm_close(&kvm);
 	refused = KVM_SET_IRQCHIP;
-	cr_assert_eq(kvm_create_vm(&kvm, SCRATCH, &e), -EBUSY);
+	cr_assert_eq(x86_kvm_create_vm(&kvm, &e), -EBUSY);
 	cr_assert_eq(strncmp(e.text, "KVM_SET_IRQCHIP: ", 17), 0, "%s", e.text);
 }

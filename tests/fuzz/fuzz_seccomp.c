@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_filter: the input is a file of system call filters. It is read as it is, and
+ * fuzz_seccomp: the input is a file of system call filters. It is read as it is, and
  * with the right checksum at its end. The target checks that a refusal has a text, and
  * that the instructions of a file that is accepted lie within what was read.
  */

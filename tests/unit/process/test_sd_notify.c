@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * notify: the one datagram that a launcher with a $NOTIFY_SOCKET gets.
+ * sd_notify: the one datagram that a launcher with a $NOTIFY_SOCKET gets.
  */
 #include "vmm/process/sd_notify.h"
 
@@ -45,15 +45,15 @@ static void expect_ready(int fd)
 	cr_expect_eq(errno, EAGAIN);
 }
 
-Test(notify, does_nothing_when_nobody_asks)
+Test(sd_notify, does_nothing_when_nobody_asks)
 {
 	(void)unsetenv("NOTIFY_SOCKET");
-	cr_expect_eq(notify_ready(&e), 0);
+	cr_expect_eq(sd_notify_ready(&e), 0);
 	(void)setenv("NOTIFY_SOCKET", "", 1);
-	cr_expect_eq(notify_ready(&e), 0);
+	cr_expect_eq(sd_notify_ready(&e), 0);
 }
 
-Test(notify, says_ready_to_a_path)
+Test(sd_notify, says_ready_to_a_path)
 {
 	char dir[] = "/tmp/husk-notify-XX"
 		     "XX"
@@ -65,14 +65,14 @@ Test(notify, says_ready_to_a_path)
 	(void)snprintf(path, sizeof(path), "%s/s", dir);
 	fd = launcher(path);
 	(void)setenv("NOTIFY_SOCKET", path, 1);
-	cr_expect_eq(notify_ready(&e), 0, "%s", e.text);
+	cr_expect_eq(sd_notify_ready(&e), 0, "%s", e.text);
 	expect_ready(fd);
 	close(fd);
 	(void)unlink(path);
 	(void)rmdir(dir);
 }
 
-Test(notify, says_ready_to_an_abstract_name)
+Test(sd_notify, says_ready_to_an_abstract_name)
 {
 	char name[64];
 	int fd;
@@ -80,33 +80,33 @@ Test(notify, says_ready_to_an_abstract_name)
 	(void)snprintf(name, sizeof(name), "@husk-notify-%d", (int)getpid());
 	fd = launcher(name);
 	(void)setenv("NOTIFY_SOCKET", name, 1);
-	cr_expect_eq(notify_ready(&e), 0, "%s", e.text);
+	cr_expect_eq(sd_notify_ready(&e), 0, "%s", e.text);
 	expect_ready(fd);
 	close(fd);
 }
 
-Test(notify, refuses_what_is_not_the_name_of_a_socket)
+Test(sd_notify, refuses_what_is_not_the_name_of_a_socket)
 {
 	char name[256];
 
 	(void)setenv("NOTIFY_SOCKET", "relative/path", 1);
-	cr_expect_eq(notify_ready(&e), -EINVAL);
+	cr_expect_eq(sd_notify_ready(&e), -EINVAL);
 	cr_expect(strstr(e.text, "'relative/path'"), "%s", e.text);
 	memset(name, 'x', sizeof(name));
 	name[0] = '/';
 	name[sizeof(((struct sockaddr_un *)0)->sun_path)] = '\0'; /* one too long */
 	(void)setenv("NOTIFY_SOCKET", name, 1);
-	cr_expect_eq(notify_ready(&e), -EINVAL);
+	cr_expect_eq(sd_notify_ready(&e), -EINVAL);
 }
 
-Test(notify, says_whom_it_cannot_reach)
+Test(sd_notify, says_whom_it_cannot_reach)
 {
 	(void)setenv("NOTIFY_SOCKET", "/nonexistent/s", 1);
-	cr_expect_eq(notify_ready(&e), -ENOENT);
+	cr_expect_eq(sd_notify_ready(&e), -ENOENT);
 	cr_expect(strstr(e.text, "'/nonexistent/s': No such file"), "%s", e.text);
 }
 
-Test(notify, waits_for_nobody, .timeout = 60)
+Test(sd_notify, waits_for_nobody, .timeout = 60)
 {
 	char name[64];
 	int fd, r = 0;
@@ -115,16 +115,16 @@ Test(notify, waits_for_nobody, .timeout = 60)
 	fd = launcher(name);
 	(void)setenv("NOTIFY_SOCKET", name, 1);
 	for (int i = 0; r == 0 && i < 100000; i++) /* until its queue is full */
-		r = notify_ready(&e);
+		r = sd_notify_ready(&e);
 	cr_expect_eq(r, -EAGAIN);
 	close(fd);
 }
 
-Test(notify, leaves_no_descriptor)
+Test(sd_notify, leaves_no_descriptor)
 {
 	unsigned fds = fake_open_fds();
 
 	(void)setenv("NOTIFY_SOCKET", "/nonexistent/s", 1);
-	cr_expect_lt(notify_ready(&e), 0);
+	cr_expect_lt(sd_notify_ready(&e), 0);
 	cr_expect_eq(fake_open_fds(), fds);
 }
