@@ -205,6 +205,7 @@ mutants: | build/.setup build/cjson/cJSON.c ## break lines one at a time: tests 
 
 layers: $(foreach r,$(rooms),$(call archives,$(r))) $(B)/builtin.a ## check what each room uses
 	$(Q)tests/lint/layers $(foreach r,$(rooms),'$(r): $(call archives,$(r)) $(B)/builtin.a')
+	$(Q)tests/lint/circles $(B) $(rooms)
 rooms: ## list the rooms, and what each may include
 	@$(foreach r,$(rooms),echo '$(r): $(uses/$(r))';)
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config_file: its sections, both ways: applied in this order, and printed by GET
- * /vm/config. Each is the body of a PUT: husk's own are in the table below, those of
- * devices come from their kinds, and what husk leaves out (absent.h) may be null or [].
+ * config_file: its sections, in the order in which they are applied. Each is the body
+ * of a PUT: husk's own are in the table below, those of devices come from their kinds,
+ * and what husk leaves out (absent.h) may be null or [].
  */
 #include "api/config_file.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/routes.h"
 #include "vmm/base/absent.h"
@@ -18,31 +17,15 @@ struct section {
 	bool required;
 	bool is_list; /* an array of bodies, else one body */
 	bool may_be_a_path; /* of a file with the body */
-	void (*print)(const struct api *a, FILE *out); /* NULL: it is null there */
 };
-
-static void print_machine(const struct api *a, FILE *out)
-{
-	json_write(out, &machine_cfg_fields, machine_config(a->machine));
-}
-
-static void print_boot(const struct api *a, FILE *out)
-{
-	struct boot_cfg shown = *machine_boot_source(a->machine);
-	char no_path[] = "";
-
-	if (!shown.kernel_image_path)
-		shown.kernel_image_path = no_path;
-	json_write(out, &boot_cfg_fields, &shown);
-}
 
 /* clang-format off */
 static const struct section own[] = {
 	{ .name = "logger" },
 	{ .name = "metrics" },
-	{ .name = "machine-config", .print = print_machine },
+	{ .name = "machine-config" },
 	{ .name = "cpu-config", .may_be_a_path = true },
-	{ .name = "boot-source", .required = true, .print = print_boot },
+	{ .name = "boot-source", .required = true },
 	{ .name = "serial" },
 };
 /* clang-format on */
@@ -148,74 +131,4 @@ int config_load(struct api *a, const char *path, struct err *e)
 	r = config_apply(a, text, n, e);
 	free(text);
 	return r < 0 ? err_add(e, r, "config file '%s'", path) : 0;
-}
-
-/* The settings of all devices of a kind: in a list or, when there can be one only, by
- * themselves. */
-static void print_devices(const struct api *a, const struct device_kind *k, FILE *out)
-{
-	const void *cfg = machine_device(a->machine, k, 0);
-
-	if (!k->is_list && !cfg) {
-		(void)fputs("null", out);
-		return;
-	}
-	(void)fputs(k->is_list ? "[" : "", out);
-	for (unsigned i = 0; cfg; cfg = machine_device(a->machine, k, ++i)) {
-		(void)fputs(i > 0 ? "," : "", out);
-		json_write(out, k->cfg.fields, cfg);
-	}
-	(void)fputs(k->is_list ? "]" : "", out);
-}
-
-/* As Firecracker orders them; a kind of device that it does not have comes last. */
-static const char *const printed[] = { "balloon", "drives", "boot-source", "cpu-config",
-	"logger", "machine-config", "metrics", "mmds-config", "network-interfaces",
-	"vsock", "entropy", "pmem", "memory-hotplug" };
-
-static bool is_printed(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(printed); i++)
-		if (strcmp(printed[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* The section's value: husk's own, a kind's, or nothing. */
-static void print_value(const struct api *a, const char *name, FILE *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-		if (own[i].print && strcmp(own[i].name, name) == 0) {
-			own[i].print(a, out);
-			return;
-		}
-	}
-	for (unsigned k = 0; device_kinds[k]; k++) {
-		if (strcmp(device_kinds[k]->resource, name) == 0) {
-			print_devices(a, device_kinds[k], out);
-			return;
-		}
-	}
-	for (size_t i = 0; i < n_absents; i++) {
-		if (absents[i].is_list && strcmp(absents[i].section, name) == 0) {
-			(void)fputs("[]", out);
-			return;
-		}
-	}
-	(void)fputs("null", out);
-}
-
-void config_print(const struct api *a, FILE *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(printed); i++) {
-		(void)fprintf(out, "%c\"%s\":", i > 0 ? ',' : '{', printed[i]);
-		print_value(a, printed[i], out);
-	}
-	for (unsigned k = 0; device_kinds[k]; k++) {
-		if (is_printed(device_kinds[k]->resource))
-			continue;
-		(void)fprintf(out, ",\"%s\":", device_kinds[k]->resource);
-		print_devices(a, device_kinds[k], out);
-	}
-	(void)putc('}', out);
 }

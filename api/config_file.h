@@ -17,8 +17,4 @@ MUST_CHECK int config_apply(struct api *a, const char *text, size_t n, struct er
 /* Reads the file at path and applies it. */
 MUST_CHECK int config_load(struct api *a, const char *path, struct err *e);
 
-/* Prints a config file that would make the machine of now again, for GET /vm/config
- * (contract, 3.18). */
-void config_print(const struct api *a, FILE *out);
-
 #endif

@@ -14,18 +14,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include "vmm/base/log.h"
+#include "vmm/base/timer.h"
 
 enum {
 	INPUT_MAX = 4096, /* read at once */
 	DRAIN_MAX =
 		1 << 20, /* read and dropped after the last reply, so that it arrives */
-	RETRY_MS =
-		100, /* before accepting is tried again after a lack of descriptors */
-	WAIT_MS = 2, /* before a handler that answers later is asked again */
+	/* before accepting is tried again after a lack of descriptors */
+	RETRY_NS = 100 * 1000 * 1000,
+	WAIT_NS = 2 * 1000 *
+		1000, /* before a handler that answers later is asked again */
 	FULL_STATUS = 503,
 	ERROR_STATUS = 400,
 };
@@ -59,7 +60,7 @@ struct conn {
 struct server {
 	struct loop *loop;
 	struct loop_source listener;
-	struct loop_source timer; /* set while accepting is paused or one is waiting */
+	struct timer timer; /* set while accepting is paused or one is waiting */
 	bool is_paused; /* no descriptor for the connection that waits */
 	uint64_t clock; /* counts connections and requests */
 	size_t max_body;
@@ -163,11 +164,10 @@ static bool is_anyone_waiting(const struct server *s)
 /* Sets the timer once, for the first thing that has to be tried again. */
 static void set_timer(struct server *s)
 {
-	unsigned ms = is_anyone_waiting(s) ? WAIT_MS : s->is_paused ? RETRY_MS : 0;
-	const struct itimerspec when = { .it_value.tv_nsec = ms * 1000000l };
-
-	/* a descriptor of ours and a valid time: cannot fail */
-	(void)timerfd_settime(s->timer.fd, 0, &when, NULL);
+	timer_set_in(&s->timer,
+		is_anyone_waiting(s)   ? WAIT_NS
+			: s->is_paused ? RETRY_NS
+				       : 0);
 }
 
 static int serve(struct conn *c)
@@ -393,11 +393,10 @@ static void ask_again(struct conn *c)
 static void on_timer(void *self, uint32_t events)
 {
 	struct server *s = self;
-	uint64_t n;
 
 	(void)events;
-	if (read(s->timer.fd, &n, sizeof(n)) < 0)
-		return; /* it was set anew since epoll saw it */
+	if (!timer_has_fired(&s->timer))
+		return;
 	for (int i = 0; i < SERVER_CONNECTIONS; i++)
 		if (s->conns[i].source.fd >= 0 && s->conns[i].is_waiting)
 			ask_again(&s->conns[i]);
@@ -532,7 +531,6 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	if (!s)
 		return err_code(e, -ENOMEM, "API server");
 	s->loop = loop;
-	s->timer.fd = -1;
 	s->max_body = max_body;
 	s->handler = handler;
 	s->self = self;
@@ -541,9 +539,9 @@ int server_create(struct loop *loop, int listen_fd, size_t max_body,
 	s->listener = (struct loop_source){
 		.fd = TAKE_FD(fd), .fn = on_listener, .self = s, .unlocked = true
 	};
-	s->timer = (struct loop_source){ .fn = on_timer, .self = s, .unlocked = true };
-	/* made now: when it is needed, there may be no descriptor for it */
-	r = loop_add_timer(loop, &s->timer);
+	s->timer.source =
+		(struct loop_source){ .fn = on_timer, .self = s, .unlocked = true };
+	r = timer_open(&s->timer, loop, "the API server", NULL);
 	if (r == 0)
 		r = loop_add(loop, &s->listener, EPOLLIN);
 	if (r < 0)
@@ -562,7 +560,6 @@ void server_destroy(struct server *s)
 			conn_close(&s->conns[i]);
 	loop_remove(s->loop, &s->listener);
 	close_fd(s->listener.fd);
-	loop_remove(s->loop, &s->timer);
-	close_fd(s->timer.fd);
+	timer_close(&s->timer);
 	free(s);
 }

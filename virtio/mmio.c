@@ -28,11 +28,6 @@ enum {
 	MMIO_QUEUE_RESET = 0xc0, /* not in 6.1's header, and not offered */
 };
 
-#define TRANSPORT_FEATURES                                   \
-	((uint64_t)1 << VIRTIO_F_VERSION_1 |                 \
-		(uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC | \
-		(uint64_t)1 << VIRTIO_RING_F_EVENT_IDX)
-
 static void signal_fd(int fd)
 {
 	(void)eventfd_write(fd, 1); /* full: signalled already */
@@ -148,14 +143,16 @@ static void reset(struct mmio *t)
 
 static uint64_t offered(const struct mmio *t)
 {
-	return t->dev->features | TRANSPORT_FEATURES;
+	return t->dev->features | feature_bit(VIRTIO_F_VERSION_1) |
+		feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
+		feature_bit(VIRTIO_RING_F_EVENT_IDX);
 }
 
 bool mmio_features_ok(const struct mmio *t)
 {
 	/* guest: features that were not offered, or a legacy driver */
 	return (t->driver_features & ~offered(t)) == 0 &&
-		(t->driver_features >> VIRTIO_F_VERSION_1 & 1);
+		(t->driver_features & feature_bit(VIRTIO_F_VERSION_1));
 }
 
 int mmio_start(struct mmio *t)

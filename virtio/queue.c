@@ -148,7 +148,7 @@ static int add_span(struct queue *q, struct chain *c, const struct vring_desc *d
 static int read_chain(struct queue *q, uint16_t head, struct chain *c)
 {
 	struct walk w = {
-		.table = q->desc, .n = q->size, .i = head, .hops = QUEUE_SIZE_MAX
+		.table = q->desc, .n = q->size, .i = head, .hops = CHAIN_SPANS_MAX
 	};
 
 	c->head = head;
@@ -297,64 +297,54 @@ void queue_snap(struct queue *q, struct stream *s)
 	stream_u16(s, &q->next_used);
 }
 
-/* Copies n bytes between buf and the spans from *at on, and consumes them. */
-static void copy_spans(
-	struct iovec *iov, unsigned *at, void *buf, size_t n, bool to_guest)
+/* Cuts off the bytes of a list of n spans that a walk over it has passed, so that what
+ * is left can be used in place. Returns the first span that is not used up. */
+static unsigned cut_passed(struct iovec *list, unsigned n, const struct spans *left)
 {
-	uint8_t *p = buf;
+	unsigned at = n - left->n;
 
-	while (n > 0) {
-		struct iovec *span = &iov[*at];
-		size_t part = MIN(n, span->iov_len);
-
-		if (to_guest)
-			memcpy(span->iov_base, p, part);
-		else
-			memcpy(p, span->iov_base, part);
-		p += part;
-		n -= part;
-		span->iov_base = (uint8_t *)span->iov_base + part;
-		span->iov_len -= part;
-		if (span->iov_len == 0)
-			(*at)++;
+	if (left->skip > 0) {
+		list[at].iov_base = (uint8_t *)list[at].iov_base + left->skip;
+		list[at].iov_len -= left->skip;
 	}
-	/* guest: what was copied is not fetched again */
-	__asm__ volatile("" ::: "memory");
+	return at;
 }
 
 int chain_read(struct chain *c, void *dst, size_t n)
 {
+	struct spans s = chain_rd(c);
+
 	if (n > c->rd_bytes)
 		return -EPROTO;
+	spans_read(&s, dst, n);
+	/* guest: what was copied is not fetched again */
+	__asm__ volatile("" ::: "memory");
 	c->rd_bytes -= n;
-	copy_spans(c->iov, &c->at_rd, dst, n, false);
+	c->at_rd = cut_passed(c->iov, c->n_rd, &s);
 	return 0;
 }
 
 int chain_skip(struct chain *c, size_t n)
 {
+	struct spans s = chain_rd(c);
+
 	if (n > c->rd_bytes)
 		return -EPROTO;
+	spans_skip(&s, n);
 	c->rd_bytes -= n;
-	while (n > 0) {
-		struct iovec *span = &c->iov[c->at_rd];
-		size_t part = MIN(n, span->iov_len);
-
-		span->iov_base = (uint8_t *)span->iov_base + part;
-		span->iov_len -= part;
-		n -= part;
-		if (span->iov_len == 0)
-			c->at_rd++;
-	}
+	c->at_rd = cut_passed(c->iov, c->n_rd, &s);
 	return 0;
 }
 
 int chain_write(struct chain *c, const void *src, size_t n)
 {
+	struct spans s = chain_wr(c);
+
 	if (n > c->wr_bytes)
 		return -EPROTO;
+	spans_write(&s, src, n);
 	c->wr_bytes -= n;
-	copy_spans(c->iov + c->n_rd, &c->at_wr, (void *)(uintptr_t)src, n, true);
+	c->at_wr = cut_passed(c->iov + c->n_rd, c->n_wr, &s);
 	return 0;
 }
 
@@ -371,18 +361,6 @@ uint64_t chain_wr_bytes(const struct chain *c)
 unsigned chain_room_cost(const struct chain *c)
 {
 	return (unsigned)(chain_wr_bytes(c) / ROOM_OF_COST_1);
-}
-
-const struct iovec *chain_rd(const struct chain *c, unsigned *n)
-{
-	*n = c->n_rd - c->at_rd;
-	return &c->iov[c->at_rd];
-}
-
-const struct iovec *chain_wr(const struct chain *c, unsigned *n)
-{
-	*n = c->n_wr - c->at_wr;
-	return &c->iov[c->n_rd + c->at_wr];
 }
 
 int chain_split_tail(struct chain *c, size_t n, struct iovec *out)

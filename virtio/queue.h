@@ -8,12 +8,17 @@
 #ifndef HUSK_VIRTIO_QUEUE_H
 #define HUSK_VIRTIO_QUEUE_H
 
-#include <sys/uio.h>
-
+#include "vmm/base/spans.h"
 #include "vmm/codec/stream.h"
 #include "vmm/core/guest_mem.h"
 
-enum { QUEUE_SIZE_MAX = 256 };
+enum {
+	QUEUE_SIZE_MAX = 256, /* entries of a ring; a power of two */
+	/* Spans of a chain, which may have fewer or more than the ring has entries. The
+	 * specification means the device's queue size (2.7.5.3.1), so Linux relies on
+	 * QUEUE_SIZE_MAX even where the driver chose a smaller ring. */
+	CHAIN_SPANS_MAX = QUEUE_SIZE_MAX,
+};
 
 struct queue {
 	/* Set by the driver through the transport, which zeroes them on reset. */
@@ -39,7 +44,7 @@ struct chain {
 	unsigned n_rd, n_wr; /* spans in each list */
 	unsigned at_rd, at_wr; /* first span of each not used up */
 	uint64_t rd_bytes, wr_bytes; /* left in each */
-	struct iovec iov[QUEUE_SIZE_MAX]; /* rd spans, then wr spans */
+	struct iovec iov[CHAIN_SPANS_MAX]; /* rd spans, then wr spans */
 };
 
 /* Checks the ring that the driver described: size a power of two up to QUEUE_SIZE_MAX,
@@ -54,10 +59,9 @@ void queue_reset(struct queue *q);
 /* Takes the next available chain: 1 with *c filled, 0 when there is none or the queue
  * is not started, or -EPROTO: an available index too far ahead, a head or next past the
  * ring, a loop, a readable descriptor after a writable one, a span outside guest
- * memory, a zero length, more than 2^32 bytes in all, a bad indirect table. What is
- * left in *c after -EPROTO means nothing. A chain may hold QUEUE_SIZE_MAX descriptors,
- * counting those of its indirect table, whatever smaller size the driver gave the ring:
- * that is what 2.7.5.3.1 means by the device's queue size, and what Linux relies on. */
+ * memory, a zero length, more than 2^32 bytes in all, a bad indirect table, more than
+ * CHAIN_SPANS_MAX spans, counting those of its indirect table. What is left in *c after
+ * -EPROTO means nothing. */
 MUST_CHECK int queue_pop(struct queue *q, struct chain *c);
 
 /* Puts back the chain that queue_pop gave last, for a device that cannot serve it yet.
@@ -114,9 +118,17 @@ uint64_t chain_wr_bytes(const struct chain *c);
  */
 unsigned chain_room_cost(const struct chain *c);
 
-/* What is left, in place: for readv, writev and their kind. *n spans. */
-const struct iovec *chain_rd(const struct chain *c, unsigned *n);
-const struct iovec *chain_wr(const struct chain *c, unsigned *n);
+/* What is left to read or to write, in place: for readv, writev and their kind. Its
+ * skip is 0. Borrowed from c, until it is consumed. */
+static inline struct spans chain_rd(const struct chain *c)
+{
+	return (struct spans){ &c->iov[c->at_rd], c->n_rd - c->at_rd, 0 };
+}
+
+static inline struct spans chain_wr(const struct chain *c)
+{
+	return (struct spans){ &c->iov[c->n_rd + c->at_wr], c->n_wr - c->at_wr, 0 };
+}
 
 /* Takes the last n writable bytes off the chain's end into *out, such as the status
  * byte of a block request. 0, or -EPROTO when they are not one span or not there. */

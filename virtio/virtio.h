@@ -90,9 +90,32 @@ MUST_CHECK static inline int vdev_init(
 	return 0;
 }
 
+/* For a device whose private struct is `struct name`, with its struct vdev as member
+ * dev, and whose ops->destroy is name_destroy. Declares that function, and defines
+ * name_of(v), the struct that v is in, and AUTO(name_free), by which a constructor that
+ * fails destroys what it has made so far. */
+#define DEFINE_VDEV(name)                                                           \
+	static void name##_destroy(struct vdev *v);                                 \
+	static inline struct name *name##_of(const struct vdev *v)                  \
+	{                                                                           \
+		return container_of((struct vdev *)(uintptr_t)v, struct name, dev); \
+	}                                                                           \
+	static inline void name##_free(struct name *p)                              \
+	{                                                                           \
+		if (p)                                                              \
+			name##_destroy(&p->dev);                                    \
+	}                                                                           \
+	DEFINE_AUTO(struct name *, name##_free)
+
+/* The bit of a feature by its number, VIRTIO_…_F_…. */
+static inline uint64_t feature_bit(unsigned feature)
+{
+	return (uint64_t)1 << feature;
+}
+
 static inline bool vdev_has(const struct vdev *v, unsigned feature)
 {
-	return v->acked >> feature & 1;
+	return v->acked & feature_bit(feature);
 }
 
 /* Interrupts the driver, if it wants that, for what was pushed to queue q. */

@@ -14,19 +14,11 @@
 #include "virtio/blk/internal.h"
 
 enum {
-	BLK_SEG_MAX = QUEUE_SIZE_MAX - 2, /* a header and a status beside the data */
+	BLK_SEG_MAX = CHAIN_SPANS_MAX - 2, /* a header and a status beside the data */
 	BLK_DISCARD_ALIGN_SECTORS = 8, /* a block of most file systems */
 };
 
-static struct blk *blk_of(struct vdev *v)
-{
-	return container_of(v, struct blk, dev);
-}
-
-static uint64_t feature_bit(unsigned feature)
-{
-	return (uint64_t)1 << feature;
-}
+DEFINE_VDEV(blk);
 
 /* What the driver may know of the disk: capacity, limits (5.2.4). */
 static void set_config(struct blk *b)
@@ -203,13 +195,6 @@ const struct vdev_ops blk_ops = {
 	.destroy = blk_destroy,
 };
 
-static void free_blk(struct blk *b)
-{
-	if (b)
-		blk_destroy(&b->dev);
-}
-DEFINE_AUTO(struct blk *, free_blk);
-
 static void use_disk(struct blk *b, struct disk *disk)
 {
 	b->disk = disk;
@@ -234,7 +219,7 @@ int blk_create(const char *id, struct disk *disk, bool flush, struct loop *loop,
 	const struct limiter_cfg *limits, struct vdev **out, struct err *e)
 {
 	AUTO(disk_close) struct disk *owned = disk;
-	AUTO(free_blk) struct blk *b = calloc(1, sizeof(*b));
+	AUTO(blk_free) struct blk *b = calloc(1, sizeof(*b));
 	int r;
 
 	if (!b)
@@ -293,7 +278,7 @@ void blk_patch_limiter(struct vdev *v, const struct limiter_patch *p)
 
 struct limiter_cfg blk_limiter(const struct vdev *v)
 {
-	return limiter_cfg(container_of(v, const struct blk, dev)->limiter);
+	return limiter_cfg(blk_of(v)->limiter);
 }
 
 struct blk_stats *blk_stats(struct vdev *v)

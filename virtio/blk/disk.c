@@ -104,9 +104,7 @@ void disk_serial(const struct disk *d, char out[DISK_SERIAL_BYTES])
 void disk_cursor_init(struct disk_req *req)
 {
 	req->cursor = (struct disk_cursor){
-		.iov = req->iov,
-		.n = req->n_iov,
-		.skip = req->skip,
+		.data = req->data,
 		.at = req->at,
 		.left = req->len,
 	};
@@ -114,18 +112,18 @@ void disk_cursor_init(struct disk_req *req)
 
 unsigned disk_cursor_spans(struct disk_cursor *c, const struct iovec **out)
 {
+	const struct spans *data = &c->data;
 	uint64_t bytes = 0;
 	unsigned n = 0;
 
-	if (c->skip > 0 || c->iov->iov_len > c->left) {
-		c->part = (struct iovec){ (uint8_t *)c->iov->iov_base + c->skip,
-			MIN(c->iov->iov_len - c->skip, c->left) };
+	if (data->skip > 0 || data->iov->iov_len > c->left) {
+		c->part = spans_front(data, c->left);
 		*out = &c->part;
 		return 1;
 	}
-	while (n < c->n && n < IOV_MAX && c->iov[n].iov_len <= c->left - bytes)
-		bytes += c->iov[n++].iov_len;
-	*out = c->iov;
+	while (n < data->n && n < IOV_MAX && data->iov[n].iov_len <= c->left - bytes)
+		bytes += data->iov[n++].iov_len;
+	*out = data->iov;
 	return n;
 }
 
@@ -133,17 +131,13 @@ bool disk_cursor_advance(struct disk_cursor *c, size_t n)
 {
 	c->at += n;
 	c->left -= n;
-	c->skip += n;
-	for (; c->n > 0 && c->skip >= c->iov->iov_len; c->n--, c->iov++)
-		c->skip -= c->iov->iov_len;
+	spans_skip(&c->data, n);
 	return c->left == 0;
 }
 
 void disk_go_past(struct disk_req *req)
 {
-	req->iov = req->cursor.iov;
-	req->n_iov = req->cursor.n;
-	req->skip = req->cursor.skip;
+	req->data = req->cursor.data;
 	req->at = req->cursor.at;
 }
 
@@ -207,12 +201,12 @@ static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 
 	while (len > 0) {
 		struct iovec iov[64];
-		struct disk_cursor c = { .iov = iov, .at = at };
+		struct disk_cursor c = { .data.iov = iov, .at = at };
 		int r;
 
-		for (; c.n < ARRAY_LEN(iov) && c.left < len;
-			c.left += iov[c.n++].iov_len)
-			iov[c.n] = (struct iovec){ (void *)(uintptr_t)zeroes,
+		for (; c.data.n < ARRAY_LEN(iov) && c.left < len;
+			c.left += iov[c.data.n++].iov_len)
+			iov[c.data.n] = (struct iovec){ (void *)(uintptr_t)zeroes,
 				MIN(len - c.left, sizeof(zeroes)) };
 		len -= c.left;
 		r = move_all(pwritev, d->fd, &c);

@@ -9,11 +9,10 @@
 #ifndef HUSK_VIRTIO_BLK_DISK_H
 #define HUSK_VIRTIO_BLK_DISK_H
 
-#include <sys/uio.h>
-
 #include "vmm/base/base.h"
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/spans.h"
 
 struct disk;
 
@@ -31,22 +30,18 @@ struct disk_req {
 	enum disk_op op;
 	bool unmap; /* DISK_ZERO: space may be given back */
 	uint64_t at, len; /* bytes; the device has checked them against disk_bytes */
-	/* DISK_READ and DISK_WRITE: len bytes from the skip-th byte of iov on. More may
-	 * follow them there. */
-	const struct iovec *iov;
-	unsigned n_iov;
-	size_t skip; /* less than the length of the first span */
+	/* DISK_READ and DISK_WRITE: where the bytes go, or come from. It may hold more
+	 * than len bytes; the first len of them are meant. */
+	struct spans data;
 	/* Called once with 0 or -errno: a file that shrank is -EIO, a full one -ENOSPC.
 	 */
 	void (*done)(struct disk_req *req, int result);
 
 	/* The disk's own, until done. */
 	struct disk_cursor {
-		const struct iovec *iov; /* first span that is not finished */
-		unsigned n; /* spans left */
-		size_t skip; /* bytes of the first that are */
+		struct spans data; /* what is left of it */
 		uint64_t at, left; /* on the disk; bytes to move */
-		struct iovec part; /* the rest of the first */
+		struct iovec part; /* a span of which only a part is to be moved */
 	} cursor;
 	struct disk_req *next;
 	uint64_t order; /* its place among all requests */
@@ -98,8 +93,8 @@ void disk_submit(struct disk *d, struct disk_req *req);
 /* Starts all that is in line, by one system call. At the end of a turn. */
 void disk_submit_all(struct disk *d);
 
-/* After a read or write that is done: makes iov, n_iov, skip and at those of the byte
- * that follows. n_iov is 0 when there is none. */
+/* After a read or write that is done: moves `data` and `at` to the byte that follows.
+ * data.n is 0 when there is none. */
 void disk_go_past(struct disk_req *req);
 
 /* Starts what is in line and completes what has come, without waiting. -1 when every

@@ -16,9 +16,10 @@ enum {
 
 	/* What a turn of the loop may cost: a request costs 1, as much again for so
 	 * many bytes, and more where the host may take long. */
-	BLK_TURN_COST = QUEUE_SIZE_MAX,
+	BLK_TURN_COST = 256,
 	BLK_COST_BYTES = 256 << 10,
 	BLK_COST_SLOW = 32,
+	BLK_REQUESTS_MAX = QUEUE_SIZE_MAX, /* in flight: as many as the ring holds */
 	/* A turn also ends after this time, if its requests are done at once. */
 	BLK_TURN_US = 10 * 1000,
 
@@ -81,7 +82,7 @@ struct blk {
 	 * whether a request has been answered since. */
 	bool starved, has_room;
 	/* Those not in use. A synchronous disk needs one, the first; an asynchronous
-	 * one more, with their number in flight, up to QUEUE_SIZE_MAX. */
+	 * one more, with their number in flight, up to BLK_REQUESTS_MAX. */
 	struct request *free;
 	unsigned n_requests;
 	struct request first;

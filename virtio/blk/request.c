@@ -266,9 +266,7 @@ static uint8_t plan_transfer(struct request *req, uint64_t sector)
 	req->n_ranges = 1;
 	req->weight = len;
 	req->io.op = in ? DISK_READ : DISK_WRITE;
-	req->io.skip = 0;
-	req->io.iov = in ? chain_wr(&req->chain, &req->io.n_iov)
-			 : chain_rd(&req->chain, &req->io.n_iov);
+	req->io.data = in ? chain_wr(&req->chain) : chain_rd(&req->chain);
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -474,7 +472,7 @@ static struct request *acquire(struct blk *b)
 {
 	struct request *req = b->free;
 
-	if (!req && b->n_requests < QUEUE_SIZE_MAX) {
+	if (!req && b->n_requests < BLK_REQUESTS_MAX) {
 		req = malloc(sizeof(*req));
 		if (!req)
 			return NULL;

@@ -7,8 +7,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
 #include <time.h>
+
+#include "vmm/base/timer.h"
 
 #define NS_PER_S ((uint64_t)1000000000)
 
@@ -24,8 +25,7 @@ struct limiter {
 	bool waiting; /* something was refused, and ready has not been called since */
 	bool paused;
 	uint64_t at_ns; /* while waiting: when it can go */
-	struct loop *loop;
-	struct loop_source timer; /* timerfd */
+	struct timer timer;
 	void (*ready)(void *self);
 	void *self;
 };
@@ -38,18 +38,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* Sets the timer to at_ns, past or future. */
-static void arm(struct limiter *l)
-{
-	struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(l->at_ns / NS_PER_S),
-			.tv_nsec = (long)(l->at_ns % NS_PER_S) },
-	};
-
-	/* fails for a bad descriptor or time only, and neither is */
-	(void)timerfd_settime(l->timer.fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 static void wait_until(struct limiter *l, uint64_t at_ns)
 {
 	if (l->waiting && l->at_ns == at_ns)
@@ -57,29 +45,18 @@ static void wait_until(struct limiter *l, uint64_t at_ns)
 	l->waiting = true;
 	l->at_ns = at_ns;
 	if (!l->paused)
-		arm(l);
+		timer_set_at(&l->timer, at_ns);
 }
 
 static void on_timer(void *self, uint32_t events)
 {
 	struct limiter *l = self;
-	uint64_t n;
 
 	(void)events;
-	/* nothing to read: the timer was set anew since epoll saw it */
-	if (read(l->timer.fd, &n, sizeof(n)) < 0 || !l->waiting || l->paused)
+	if (!timer_has_fired(&l->timer) || !l->waiting || l->paused)
 		return;
 	l->waiting = false;
 	l->ready(l->self);
-}
-
-/* Also where nothing is limited yet: a limit that comes later may find no descriptor
- * free, and no system call allowed that makes one. */
-static int open_timer(struct limiter *l, struct err *e)
-{
-	int r = loop_add_timer(l->loop, &l->timer);
-
-	return r < 0 ? err_code(e, r, "timer of a rate limiter") : 0;
 }
 
 static bool has_limits(const struct state *state)
@@ -96,11 +73,12 @@ int limiter_create(struct loop *loop, const struct limiter_cfg *cfg,
 
 	if (!l)
 		return err_code(e, -ENOMEM, "rate limiter");
-	l->loop = loop;
-	l->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = l };
+	l->timer.source.fn = on_timer;
+	l->timer.source.self = l;
 	l->ready = ready;
 	l->self = self;
-	r = open_timer(l, e);
+	/* also where nothing is limited yet: a PATCH may bring a limit later */
+	r = timer_open(&l->timer, loop, "a rate limiter", e);
 	if (r < 0)
 		return r;
 	limiter_patch(l, &all);
@@ -112,9 +90,7 @@ void limiter_destroy(struct limiter *l)
 {
 	if (!l)
 		return;
-	if (l->timer.fd >= 0)
-		loop_remove(l->loop, &l->timer);
-	close_fd(l->timer.fd);
+	timer_close(&l->timer);
 	free(l);
 }
 
@@ -176,7 +152,7 @@ void limiter_resume(struct limiter *l)
 		return;
 	l->paused = false;
 	if (l->waiting)
-		arm(l); /* a moment that has passed comes at once */
+		timer_set_at(&l->timer, l->at_ns); /* at once if it has passed */
 }
 
 /* level or debt: whole tokens and the rest. */

@@ -10,6 +10,7 @@
 #include <linux/virtio_net.h>
 
 #include "virtio/net/net.h"
+#include "vmm/base/timer.h"
 
 enum { NET_RX, NET_TX, NET_QUEUES };
 
@@ -81,7 +82,7 @@ struct net_tx {
 		struct ethhdr eth;
 	} head;
 	unsigned n_iov;
-	struct iovec iov[1 + QUEUE_SIZE_MAX]; /* head, then the rest in the guest */
+	struct iovec iov[1 + CHAIN_SPANS_MAX]; /* head, then the rest in the guest */
 };
 
 struct net {
@@ -90,7 +91,7 @@ struct net {
 	struct loop *loop;
 	struct loop_source source; /* the tap's descriptor */
 	uint32_t watched; /* its events that the loop waits for */
-	struct loop_source retry; /* timerfd: when to try again what the host refused */
+	struct timer retry; /* when to try again what the host refused */
 	bool has_mac;
 	uint8_t mac[NET_MAC_BYTES];
 	uint16_t mtu; /* 0: not offered */

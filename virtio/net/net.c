@@ -11,21 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 
 #include "virtio/net/internal.h"
 
 enum { RETRY_NS = 100 * 1000 * 1000 };
 
-static struct net *net_of(const struct vdev *v)
-{
-	return container_of((struct vdev *)(uintptr_t)v, struct net, dev);
-}
-
-static uint64_t feature_bit(unsigned feature)
-{
-	return (uint64_t)1 << feature;
-}
+DEFINE_VDEV(net);
 
 static void set_config(struct net *n)
 {
@@ -34,14 +25,6 @@ static void set_config(struct net *n)
 	memcpy(c.mac, n->mac, sizeof(c.mac));
 	n->dev.config_len = offsetof(struct virtio_net_config, speed);
 	memcpy(n->dev.config, &c, n->dev.config_len);
-}
-
-static void retry_later(struct net *n)
-{
-	static const struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
-
-	/* a descriptor and a time of ours: cannot fail */
-	(void)timerfd_settime(n->retry.fd, 0, &when, NULL);
 }
 
 /* Has the loop wait for what the state calls for. */
@@ -58,7 +41,7 @@ static void watch(struct net *n)
 		return;
 	if (loop_set(n->loop, &n->source, events) < 0) {
 		n->stats.event_fails++; /* out of memory */
-		retry_later(n);
+		timer_set_in(&n->retry, RETRY_NS);
 		return;
 	}
 	n->watched = events;
@@ -67,11 +50,10 @@ static void watch(struct net *n)
 static void on_retry(void *self, uint32_t events)
 {
 	struct net *n = self;
-	uint64_t times;
 
 	(void)events;
-	if (read(n->retry.fd, &times, sizeof(times)) < 0)
-		return; /* it was set anew since epoll saw it */
+	if (!timer_has_fired(&n->retry))
+		return;
 	if (n->rx.wait == RX_WAIT_RETRY)
 		n->rx.wait = RX_RUN;
 	watch(n);
@@ -101,7 +83,7 @@ static int run_rx(struct net *n)
 
 	n->rx.again = r > 0;
 	if (n->rx.wait == RX_WAIT_RETRY)
-		retry_later(n);
+		timer_set_in(&n->retry, RETRY_NS);
 	return r;
 }
 
@@ -246,9 +228,7 @@ static void net_destroy(struct vdev *v)
 	struct net *n = net_of(v);
 
 	loop_remove(n->loop, &n->source);
-	if (n->retry.fd >= 0)
-		loop_remove(n->loop, &n->retry);
-	close_fd(n->retry.fd);
+	timer_close(&n->retry);
 	limiter_destroy(n->rx.limiter);
 	limiter_destroy(n->tx.limiter);
 	tap_close(n->tap);
@@ -274,13 +254,6 @@ const struct vdev_ops net_ops = {
 	.destroy = net_destroy,
 };
 
-static void free_net(struct net *n)
-{
-	if (n)
-		net_destroy(&n->dev);
-}
-DEFINE_AUTO(struct net *, free_net);
-
 static uint64_t offered(const struct net_opts *opts)
 {
 	uint64_t features = feature_bit(VIRTIO_NET_F_CSUM) |
@@ -300,19 +273,11 @@ static uint64_t offered(const struct net_opts *opts)
 	return features;
 }
 
-/* Made now, like a limiter's: when it is needed, the host is out of something. */
-static int open_retry(struct net *n, struct err *e)
-{
-	int r = loop_add_timer(n->loop, &n->retry);
-
-	return r < 0 ? err_code(e, r, "timer of interface '%s'", n->dev.id) : 0;
-}
-
 int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	struct loop *loop, struct vdev **out, struct err *e)
 {
 	AUTO(tap_close) struct tap *owned = tap;
-	AUTO(free_net) struct net *n = calloc(1, sizeof(*n));
+	AUTO(net_free) struct net *n = calloc(1, sizeof(*n));
 	int r;
 
 	assert(opts->mtu == 0 || opts->mtu >= NET_MTU_MIN);
@@ -323,7 +288,8 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	n->source = (struct loop_source){
 		.fd = tap_fd(n->tap), .fn = on_tap, .self = n, .batchable = true
 	};
-	n->retry = (struct loop_source){ .fd = -1, .fn = on_retry, .self = n };
+	n->retry.source.fn = on_retry;
+	n->retry.source.self = n;
 	n->mtu = opts->mtu;
 	if (opts->mac) {
 		n->has_mac = true;
@@ -331,7 +297,7 @@ int net_create(const char *id, struct tap *tap, const struct net_opts *opts,
 	}
 	r = vdev_init(&n->dev, &net_ops, id, e);
 	if (r == 0)
-		r = open_retry(n, e);
+		r = timer_open(&n->retry, loop, "a network interface", e);
 	if (r == 0)
 		r = limiter_create(loop, &opts->rx, on_rx_tokens, n, &n->rx.limiter, e);
 	if (r == 0)

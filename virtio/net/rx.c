@@ -30,22 +30,21 @@ static bool merges(const struct net *n)
 /* Whether the gathered chains leave place for the longest chain. */
 static bool has_iov_room(const struct net_rx *rx)
 {
-	return rx->n_iov + QUEUE_SIZE_MAX < RX_IOV_MAX;
+	return rx->n_iov + CHAIN_SPANS_MAX < RX_IOV_MAX;
 }
 
 /* Keeps the chain just taken. Readable spans are passed over; a chain without others is
  * one of no bytes. */
 static void keep(struct net_rx *rx)
 {
-	unsigned n_iov;
-	const struct iovec *iov = chain_wr(&rx->chain, &n_iov);
+	struct spans room = chain_wr(&rx->chain);
 
-	memcpy(&rx->iov[rx->n_iov], iov, n_iov * sizeof(*iov));
-	rx->n_iov += n_iov;
+	memcpy(&rx->iov[rx->n_iov], room.iov, room.n * sizeof(*room.iov));
+	rx->n_iov += room.n;
 	rx->room += chain_wr_bytes(&rx->chain);
 	rx->spent += chain_room_cost(&rx->chain);
 	rx->buf[rx->n_bufs++] =
-		(struct rx_buf){ rx->chain.head, n_iov, chain_wr_bytes(&rx->chain) };
+		(struct rx_buf){ rx->chain.head, room.n, chain_wr_bytes(&rx->chain) };
 }
 
 /* Takes chains until any frame fits, or there are no more. 0 or -EPROTO. */
@@ -94,29 +93,13 @@ static void drop_frame(struct net *n)
 	forget_frame(&n->rx);
 }
 
-/* Copies len bytes, which the gathered chains have from byte `at` on, to or from buf.
- */
-static void copy(struct net_rx *rx, size_t at, void *buf, size_t len, bool to_guest)
+/* The gathered chains from their byte `at` on. */
+static struct spans gathered(const struct net_rx *rx, size_t at)
 {
-	uint8_t *p = buf;
+	struct spans s = { rx->iov, rx->n_iov, 0 };
 
-	for (const struct iovec *span = rx->iov; len > 0; span++) {
-		uint8_t *base = span->iov_base;
-		size_t part;
-
-		if (at >= span->iov_len) {
-			at -= span->iov_len;
-			continue;
-		}
-		part = MIN(len, span->iov_len - at);
-		if (to_guest)
-			memcpy(base + at, p, part);
-		else
-			memcpy(p, base + at, part);
-		p += part;
-		len -= part;
-		at = 0;
-	}
+	spans_skip(&s, at);
+	return s;
 }
 
 /* After a read that failed. A tap that fails may be readable for ever: one without its
@@ -163,7 +146,11 @@ static bool place_rest(struct net *n)
 	struct net_rx *rx = &n->rx;
 	size_t part = MIN(rx->frame, rx->room) - rx->placed;
 
-	copy(rx, rx->placed, rx->over + rx->over_at, part, true);
+	if (part > 0) {
+		struct spans to = gathered(rx, rx->placed);
+
+		spans_write(&to, rx->over + rx->over_at, part);
+	}
 	rx->placed += part;
 	rx->over_at += part;
 	if (rx->placed == rx->frame)
@@ -213,15 +200,16 @@ static bool is_taken(uint64_t acked, const struct virtio_net_hdr_v1 *h)
  */
 static bool finish_header(struct net *n, uint16_t n_bufs)
 {
+	struct spans from = gathered(&n->rx, 0), to = from;
 	struct virtio_net_hdr_v1 h;
 
-	copy(&n->rx, 0, &h, sizeof(h), false);
+	spans_read(&from, &h, sizeof(h));
 	if (!is_taken(n->dev.acked, &h))
 		return false;
 	if (!vdev_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM))
 		h.flags = 0; /* the host calls checksums valid unasked */
 	h.num_buffers = htole16(n_bufs);
-	copy(&n->rx, 0, &h, sizeof(h), true);
+	spans_write(&to, &h, sizeof(h));
 	return true;
 }
 

@@ -13,7 +13,7 @@
 enum {
 	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and
 	 * what its room does, which is of no use here. */
-	TX_TURN_COST = QUEUE_SIZE_MAX,
+	TX_TURN_COST = 256,
 	TX_COST_BYTES = 4 << 10,
 };
 
@@ -75,8 +75,7 @@ static bool check_frame(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
 	uint64_t bytes = chain_rd_bytes(&tx->chain);
-	const struct iovec *rest;
-	unsigned n_rest;
+	struct spans rest;
 
 	/* guest: buffers of the wrong direction, less than the headers, or more than
 	 * any frame has */
@@ -87,10 +86,10 @@ static bool check_frame(struct net *n)
 		!check_gso(n, &tx->head.net, bytes - TAP_HEADER_BYTES))
 		return false;
 	tx->head.net.num_buffers = 0;
-	rest = chain_rd(&tx->chain, &n_rest);
+	rest = chain_rd(&tx->chain);
 	tx->iov[0] = (struct iovec){ &tx->head, sizeof(tx->head) };
-	memcpy(&tx->iov[1], rest, n_rest * sizeof(*rest));
-	tx->n_iov = 1 + n_rest;
+	memcpy(&tx->iov[1], rest.iov, rest.n * sizeof(*rest.iov));
+	tx->n_iov = 1 + rest.n;
 	tx->frame = (size_t)bytes;
 	if (n->has_mac && memcmp(tx->head.eth.h_source, n->mac, sizeof(n->mac)) != 0)
 		n->stats.tx_spoofed_mac_count++;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_io: the life of a connection: its place among the others, steps through the
- * table of vsock_conn, bytes from the host's socket straight into guest memory,
- * deadlines. See vsock_parts.h.
+ * connection: the life of a connection: its place among the others, its steps through
+ * the table of states, and bytes from its socket straight into guest memory.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,27 +10,6 @@
 #include <sys/socket.h>
 
 #include "virtio/vsock/internal.h"
-
-static void on_host(void *self, uint32_t events);
-
-static void disarm(struct vsock_conn *c)
-{
-	if (c->due_us != 0)
-		TAILQ_REMOVE(&c->owner->timed, c, timed);
-	c->due_us = 0;
-}
-
-/* All deadlines are equally far, so the last to come is the last to pass; while the
- * device sleeps its clock stands still. */
-static void arm(struct vsock_conn *c)
-{
-	disarm(c);
-	c->due_us =
-		VSOCK_TIMEOUT_US + (c->owner->awake ? clock_us() : c->owner->slept_us);
-	TAILQ_INSERT_TAIL(&c->owner->timed, c, timed);
-	if (c->owner->awake)
-		vsock_set_timer(c->owner, c->due_us);
-}
 
 /* The list that a connection in this state is in. */
 static struct vsock_conns *list_of(struct vsock *s, enum vsock_state state)
@@ -60,15 +38,15 @@ static void set_state(struct vsock_conn *c, enum vsock_state state)
 	TAILQ_INSERT_TAIL(to, c, all);
 }
 
-/* Its host has hung up, and its guest does not take what that sent. */
+/* Whether its host has hung up, and its guest does not take what the host sent. */
 static bool is_stuck(const struct vsock_conn *c)
 {
 	return c->hung_up && c->stalled;
 }
 
-/* The connection that loses least by giving its place up: the oldest client without a
- * line; else the oldest that the guest has left, whose host does not read; else the
- * oldest that is stuck. NULL when there is none. */
+/* Finds the connection that loses least by giving up its place: the oldest client
+ * without a line; else the oldest that the guest has left and whose host does not read;
+ * else the oldest that is stuck. NULL if there is none. */
 static struct vsock_conn *find_victim(const struct vsock *s)
 {
 	struct vsock_conn *c = TAILQ_FIRST(&s->lines);
@@ -83,8 +61,8 @@ static struct vsock_conn *find_victim(const struct vsock *s)
 	return c;
 }
 
-/* A descriptor's number is the lowest that was free. While a connection has one of the
- * reserve, free numbers below it are the reserve. */
+/* The kernel gives out the lowest free descriptor. So while a connection has a
+ * descriptor of the reserve, the free ones below it take the reserve's place. */
 static bool is_full(const struct vsock *s, int fd)
 {
 	return s->n_conns == VSOCK_CONNS_MAX || fd >= s->fd_max || s->n_high > 0;
@@ -95,16 +73,16 @@ bool vsock_has_place(const struct vsock *s, int fd)
 	return !is_full(s, fd) || find_victim(s);
 }
 
-static void close_host(struct vsock_conn *c)
+static void close_socket(struct vsock_conn *c)
 {
-	if (c->host.fd < 0)
+	if (c->socket.fd < 0)
 		return;
-	loop_remove(c->owner->loop, &c->host);
-	if (c->host.fd >= c->owner->fd_max)
+	loop_remove(c->owner->loop, &c->socket);
+	if (c->socket.fd >= c->owner->fd_max)
 		c->owner->n_high--;
-	close_fd(TAKE_FD(c->host.fd));
+	close_fd(TAKE_FD(c->socket.fd));
 	c->watched = 0;
-	vsock_conn_drop_buf(c);
+	vsock_send_drop(c);
 }
 
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state)
@@ -119,11 +97,12 @@ struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state s
 		return NULL;
 	if (is_full(s, fd))
 		vsock_conn_give_up(find_victim(s));
-	c->host =
-		(struct loop_source){ .fd = TAKE_FD(owned), .fn = on_host, .self = c };
+	c->socket = (struct loop_source){
+		.fd = TAKE_FD(owned), .fn = s->on_socket, .self = c
+	};
 	c->owner = s;
 	c->state = (uint8_t)state;
-	vsock_conn_limit(c, VSOCK_SNDBUF);
+	vsock_send_limit(c, VSOCK_SNDBUF);
 	TAILQ_INSERT_TAIL(list_of(s, state), c, all);
 	s->n_conns++;
 	if (fd >= s->fd_max)
@@ -139,30 +118,7 @@ void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer)
 	c->owner->stats.conns_added++;
 }
 
-void vsock_shift_deadlines(struct vsock *s, uint64_t by_us)
-{
-	struct vsock_conn *c;
-
-	for (c = TAILQ_FIRST(&s->timed); c; c = TAILQ_NEXT(c, timed))
-		c->due_us += by_us;
-	c = TAILQ_FIRST(&s->timed);
-	if (c)
-		vsock_set_timer(s, c->due_us);
-}
-
-void vsock_expire(struct vsock *s, uint64_t now_us)
-{
-	struct vsock_conn *c;
-
-	while ((c = TAILQ_FIRST(&s->timed)) && c->due_us <= now_us) {
-		(void)vsock_conn_event(c, VSOCK_EV_DEADLINE);
-		vsock_conn_refresh(c);
-	}
-	if (c)
-		vsock_set_timer(s, c->due_us);
-}
-
-/* The guest's side is over. */
+/* Takes the connection out of what is the guest's: counters, table, waiting list. */
 static void leave_guest(struct vsock_conn *c)
 {
 	struct vsock *s = c->owner;
@@ -191,36 +147,36 @@ static int say_ok(const struct vsock_conn *c)
 {
 	char line[VSOCK_LINE_MAX];
 	int n = snprintf(line, sizeof(line), "OK %u\n", c->link.local);
-	ssize_t sent = send(c->host.fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t sent = send(c->socket.fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	/* the first bytes on this socket: part of them is not possible */
+	/* these are the first bytes on this socket, so they fit whole or not at all */
 	return sent == n ? 0 : -EPIPE;
 }
 
 static void act(struct vsock_conn *c, unsigned actions)
 {
 	if (actions & VSOCK_ARM)
-		arm(c);
+		vsock_clock_arm(c);
 	if (actions & VSOCK_DISARM)
-		disarm(c);
+		vsock_clock_disarm(c);
 	if (actions & VSOCK_SAY_SENT)
 		c->say_shutdown |= VIRTIO_VSOCK_SHUTDOWN_SEND;
 	if (actions & VSOCK_SAY_DEAF)
 		c->say_shutdown |= VIRTIO_VSOCK_SHUTDOWN_RCV;
 	c->say_credit = c->say_credit || (actions & VSOCK_SAY_CREDIT);
-	/* a host that is gone already shows in the next transfer */
+	/* if the host is gone already, the next transfer fails */
 	if (actions & VSOCK_SHUT_RD)
-		(void)shutdown(c->host.fd, SHUT_RD);
+		(void)shutdown(c->socket.fd, SHUT_RD);
 	if (actions & VSOCK_SHUT_WR)
-		(void)shutdown(c->host.fd, SHUT_WR);
+		(void)shutdown(c->socket.fd, SHUT_WR);
 	if (actions & VSOCK_DROP)
-		vsock_conn_drop_buf(c);
+		vsock_send_drop(c);
 	if (actions & VSOCK_CLOSE)
-		close_host(c);
+		close_socket(c);
 	if ((actions & VSOCK_SAY_OK) && say_ok(c) < 0)
 		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
 	if (actions & VSOCK_FINISH)
-		vsock_conn_finish(c);
+		vsock_send_last(c);
 	if ((actions & (VSOCK_DRAIN | VSOCK_FINISH)) && c->buf_len == 0)
 		(void)vsock_conn_event(c, VSOCK_EV_DRAINED);
 }
@@ -254,7 +210,7 @@ static bool has_packet(const struct vsock_conn *c)
 			vsock_credit_room(&c->credit) > 0);
 }
 
-/* Asks a guest that has no room, once, to say when it has. */
+/* Asks a guest without room for data, once, to say when it has room. */
 static void ask_credit(struct vsock_conn *c)
 {
 	if (vsock_credit_room(&c->credit) > 0) {
@@ -270,7 +226,7 @@ static uint32_t wanted_events(const struct vsock_conn *c)
 
 	if (c->state == VSOCK_LINE || (vsock_reads_host(c->state) && !c->stalled))
 		return events | EPOLLIN;
-	/* Nothing but a hang-up: no socket ever has EPOLLMSG. */
+	/* Only a hang-up is of interest: no socket ever reports EPOLLMSG. */
 	if (c->state >= VSOCK_OPEN && c->state <= VSOCK_HOST_DEAF && !c->hung_up)
 		events |= EPOLLMSG;
 	return events;
@@ -288,38 +244,38 @@ void vsock_conn_refresh(struct vsock_conn *c)
 		TAILQ_INSERT_TAIL(&s->waiting, c, waiting);
 		c->is_waiting = true;
 	}
-	events = c->host.fd >= 0 ? wanted_events(c) : 0;
+	events = c->socket.fd >= 0 ? wanted_events(c) : 0;
 	if (events == c->watched)
 		return;
 	c->watched = (uint16_t)events;
-	if (loop_set(s->loop, &c->host, events) < 0) {
+	if (loop_set(s->loop, &c->socket, events) < 0) {
 		s->stats.conn_event_fails++;
 		(void)vsock_conn_event(c, VSOCK_EV_HOST_ERROR);
 		vsock_conn_refresh(c); /* its socket is closed: no further try */
 	}
 }
 
-/* The host had nothing more at the last read: wait until the loop says it has. */
+/* The last read took all that the host had sent: the loop says when there is more. */
 static void all_read(struct vsock_conn *c)
 {
 	c->readable = c->stalled = false;
 }
 
-uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch)
+uint32_t vsock_conn_from_host(struct vsock_conn *c, struct chain *ch)
 {
 	struct iovec iov[VSOCK_SPANS_MAX];
 	uint32_t room = MIN(vsock_credit_room(&c->credit), (uint32_t)VSOCK_PAYLOAD_MAX);
-	unsigned n_in, n;
-	const struct iovec *in = chain_wr(ch, &n_in);
+	struct spans place = chain_wr(ch);
+	unsigned n;
 	size_t bytes;
 	ssize_t got;
 
 	if (!c->readable || !vsock_reads_host(c->state) || room == 0)
 		return 0;
-	n = vsock_cut_spans(
-		in, n_in, sizeof(struct virtio_vsock_hdr), room, iov, &bytes);
+	spans_skip(&place, sizeof(struct virtio_vsock_hdr));
+	n = spans_cut(&place, room, iov, VSOCK_SPANS_MAX, &bytes);
 	do
-		got = readv(c->host.fd, iov, (int)n);
+		got = readv(c->socket.fd, iov, (int)n);
 	while (got < 0 && errno == EINTR);
 	if (got > 0) {
 		if ((size_t)got < bytes)
@@ -378,35 +334,53 @@ void vsock_conn_sent(struct vsock_conn *c, uint16_t op)
 		(void)vsock_conn_event(c, VSOCK_EV_SENT);
 }
 
-/* What an open connection's host did. */
-static void hear_host(struct vsock_conn *c, uint32_t events)
+/* The host's socket failed to take bytes. The host may have ended its receiving alone,
+ * or have closed after it sent what is yet to be read. */
+static void fail_to_send(struct vsock_conn *c, int r)
+{
+	bool is_deaf = r == -EPIPE || r == -ECONNRESET;
+
+	(void)vsock_conn_event(c, is_deaf ? VSOCK_EV_HOST_DEAF : VSOCK_EV_HOST_ERROR);
+}
+
+void vsock_conn_to_host(struct vsock_conn *c, struct chain *ch, uint32_t len)
+{
+	int r;
+
+	/* guest: more than it was told that there is room for */
+	if (!vsock_credit_receive(&c->credit, len)) {
+		(void)vsock_conn_event(c, VSOCK_EV_BAD);
+		return;
+	}
+	r = vsock_send(c, ch, len);
+	if (r < 0)
+		fail_to_send(c, r);
+	vsock_send_credit(c);
+}
+
+static void flush(struct vsock_conn *c)
+{
+	int r = vsock_send_kept(c);
+
+	if (r < 0)
+		fail_to_send(c, r);
+	else if (r == 0)
+		(void)vsock_conn_event(c, VSOCK_EV_DRAINED);
+}
+
+void vsock_conn_hear(struct vsock_conn *c, uint32_t events)
 {
 	bool hangup = events & (EPOLLHUP | EPOLLERR);
 
 	c->hung_up = c->hung_up || (events & EPOLLHUP);
 	if (c->buf_len > 0 && (hangup || (events & EPOLLOUT)))
-		vsock_conn_flush(c);
+		flush(c);
 	if (vsock_reads_host(c->state) && (hangup || (events & EPOLLIN))) {
-		/* again before it was read: the guest does not take it now */
+		/* it was not read since the last event: the guest does not take it now
+		 */
 		c->stalled = c->readable;
 		c->readable = true;
 	} else if (hangup) {
 		(void)vsock_conn_event(c, VSOCK_EV_HOST_GONE);
 	}
-}
-
-static void on_host(void *self, uint32_t events)
-{
-	struct vsock_conn *c = self;
-	struct vsock *s = c->owner;
-
-	vsock_forget_old(s); /* c perhaps: then it is over, and the guest not told */
-	if (c->state != VSOCK_LINE)
-		hear_host(c, events);
-	/* Without a driver it stays where it is: for the next one, or until the
-	 * timer that the reset has set ends it. */
-	else if (s->awake || s->dev.queue[VSOCK_RX].ready)
-		vsock_read_line(c);
-	vsock_conn_refresh(c);
-	vsock_run(s);
 }

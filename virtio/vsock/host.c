@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_host: how connections come about on the host (contract, 5.1): a client of the
+ * host: how connections come about on the host (contract, 5.1): a client of the
  * listening socket says "CONNECT port\n"; a guest's request goes to the socket whose
- * path ends in "_port". See vsock_parts.h.
+ * path ends in "_port".
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,38 +23,32 @@ int vsock_listen(struct vsock *s, struct err *e)
 	return MIN(fd, 0);
 }
 
-/* What a client that was not accepted yet can be told by nobody: try later. */
+/* A pending client cannot be told to try again later, so accepting pauses. */
 void vsock_pause_accepting(struct vsock *s)
 {
 	s->accept_us = clock_us() + VSOCK_ACCEPT_RETRY_US;
 	(void)loop_set(s->loop, &s->listener, 0); /* nothing is added: cannot fail */
-	vsock_set_timer(s, s->accept_us);
+	vsock_clock_set(s, s->accept_us);
 }
 
-void vsock_on_listener(void *self, uint32_t events)
+void vsock_accept(struct vsock *s)
 {
-	struct vsock *s = self;
-
-	(void)events;
-	vsock_forget_old(s); /* they leave their places */
-	/* not awake: fetched before it was drained */
-	for (unsigned i = 0; s->awake && i < ACCEPTS_PER_TURN; i++) {
+	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(
 			s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		struct vsock_conn *c;
 
 		if (fd < 0) {
 			if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-				break;
+				return;
 			s->stats.muxer_event_fails++;
 			vsock_pause_accepting(s);
-			break;
+			return;
 		}
 		c = vsock_conn_create(s, fd, VSOCK_LINE);
 		if (c)
 			vsock_conn_refresh(c);
 	}
-	vsock_run(s);
 }
 
 /* Skips blanks; a client that ends its lines with "\r\n" is understood too. */
@@ -109,18 +103,17 @@ static void end_line(struct vsock_conn *c)
 	(void)vsock_conn_event(c, VSOCK_EV_LINE);
 }
 
-/* Takes the line and no more out of the socket, so that what follows is payload like
- * any other. */
+/* Takes no more than the line out of the socket: what follows is payload. */
 void vsock_read_line(struct vsock_conn *c)
 {
 	char *at = c->line + c->line_len;
 	size_t room = sizeof(c->line) - c->line_len;
-	ssize_t n = recv(c->host.fd, at, room, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(c->socket.fd, at, room, MSG_PEEK | MSG_DONTWAIT);
 	const char *end;
 
 	if (n > 0) {
 		end = memchr(at, '\n', (size_t)n);
-		n = recv(c->host.fd, at, end ? (size_t)(end - at) + 1 : (size_t)n,
+		n = recv(c->socket.fd, at, end ? (size_t)(end - at) + 1 : (size_t)n,
 			MSG_DONTWAIT);
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -152,7 +145,7 @@ int vsock_connect_host(const struct vsock *s, uint32_t port)
 		return -ENAMETOOLONG;
 	if (!vsock_has_place(s, fd))
 		return -EMFILE;
-	/* never under way: a Unix socket connects at once, or its backlog is full */
+	/* a Unix socket connects at once, or fails because its backlog is full */
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
 	return TAKE_FD(fd);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_parts: what the socket device is made of, shared by vsock.c (its life),
- * vsock_queue.c (packets), vsock_io.c (connections and their host sockets),
- * vsock_send.c (what the guest sends) and vsock_host.c (how connections come about on
- * the host). Not for other files. Loop
- * thread, device lock held.
+ * The socket device as its files see it: clock.c (the timer and deadlines), send.c
+ * (what the guest sends), connection.c (the life of a connection), host.c (how
+ * connections come about on the host), packets.c (the queues) and vsock.c (where events
+ * enter). Each calls those before it only. Loop thread, device lock held.
  */
 #ifndef HUSK_VIRTIO_VSOCK_INTERNAL_H
 #define HUSK_VIRTIO_VSOCK_INTERNAL_H
@@ -16,7 +15,7 @@
 #include "virtio/vsock/states.h"
 #include "virtio/vsock/table.h"
 #include "virtio/vsock/vsock.h"
-#include "vmm/base/loop.h"
+#include "vmm/base/timer.h"
 #include "vmm/base/unix_socket.h"
 
 enum {
@@ -24,22 +23,24 @@ enum {
 	VSOCK_LINE_MAX = 32, /* with its newline */
 	VSOCK_RST_MAX = 256,
 	VSOCK_TIMEOUT_US = 2000 * 1000, /* of a connect, and of a shutdown */
-	/* SO_SNDBUF of a host's socket, of which the kernel makes twice as much memory,
-	 * and lets the last packet exceed that by its size. When the guest's side is
-	 * over, there must be room beside all that for what is in the ring. */
+	/* SO_SNDBUF of a connection's socket. The kernel doubles it, and lets the last
+	 * packet exceed it. When the guest's side is over, what is in the ring needs
+	 * room beside that. */
 	VSOCK_SNDBUF = 64 << 10,
 	VSOCK_SNDBUF_LAST = 128 << 10,
 	VSOCK_FDS_RESERVED = 64, /* descriptors for the API and its files */
-	VSOCK_SPANS_MAX = 16, /* of one system call: a longer list: a shorter packet */
-	VSOCK_ACCEPT_RETRY_US = 100 * 1000, /* when husk is out of something */
+	VSOCK_SPANS_MAX =
+		16, /* of one system call; a longer list makes a shorter packet */
+	VSOCK_ACCEPT_RETRY_US =
+		100 * 1000, /* when husk has no descriptor or memory for a client */
 };
 
 enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT };
 
-/* Small, because there are a thousand, mostly idle. */
+/* Kept small: there may be a thousand, most of them idle. */
 struct vsock_conn {
 	struct vsock_link link; /* in the table, from ASKING or ANSWERING on */
-	struct loop_source host; /* fd -1: the host's side is gone */
+	struct loop_source socket; /* fd -1: the host's side is gone */
 	struct vsock *owner;
 	TAILQ_ENTRY(vsock_conn) all; /* or among the lines, the left, or the dead */
 	TAILQ_ENTRY(vsock_conn) waiting; /* for a buffer of the guest, in turn */
@@ -64,7 +65,7 @@ _Static_assert(sizeof(struct vsock_conn) <= 256, "idle connections are small");
 
 TAILQ_HEAD(vsock_conns, vsock_conn);
 
-/* RST for what is no connection. */
+/* An RST that answers a packet for which there is no connection. */
 struct vsock_rst {
 	uint32_t local, peer;
 	uint16_t type;
@@ -82,17 +83,19 @@ struct vsock {
 	struct loop *loop;
 	struct vsock_stats stats;
 	char path[UNIX_PATH_MAX + 1]; /* the uds_path */
-	struct unix_file file; /* that it made there */
+	struct unix_file file; /* the file that husk made there */
 	uint64_t cid;
-	struct loop_source listener, timer;
+	struct loop_source listener;
+	struct timer timer;
+	loop_fn *on_socket; /* the callback of each connection's socket, in vsock.c */
 	uint64_t timer_us; /* when it fires; 0: not set */
 	uint64_t accept_us; /* when to accept again; 0: as clients come */
 
-	bool live; /* started by the driver, which did no wrong */
+	bool live; /* started by the driver, and no guest fault since */
 	bool awake; /* live, and not drained */
-	bool starved; /* the guest is to say when it has receive buffers */
-	bool restarted; /* connections of the driver before are to be forgotten */
-	bool tx_work; /* the transmit queue was not found empty */
+	bool starved; /* there is no receive buffer: the guest will notify */
+	bool restarted; /* the connections of the driver before are still there */
+	bool tx_work; /* the transmit queue may have packets */
 	uint8_t gate; /* enum vsock_gate */
 	uint16_t gate_left; /* event buffers beside the one that was used */
 	uint64_t slept_us; /* when it was drained */
@@ -105,73 +108,88 @@ struct vsock {
 	struct vsock_conns all, waiting, timed;
 	struct vsock_conns lines; /* those in VSOCK_LINE, by age */
 	struct vsock_conns left; /* those in VSOCK_LEFT, by age */
-	struct vsock_conns dead; /* freed when no caller can know them any more */
+	struct vsock_conns dead; /* freed at the end of a turn, when no caller has a
+				    pointer to them */
 
 	unsigned rst_at, n_rst;
 	struct vsock_rst rst[VSOCK_RST_MAX];
 	struct chain chain;
 };
 
-/* --- vsock_io.c --- */
+/* --- clock.c --- */
 
-/* Whether there may be one more connection, with fd as the host's socket: places and
- * descriptors are few, but a connection that has little to lose may give its own up. */
+/* Makes the timer fire at at_us, unless it fires before that. */
+void vsock_clock_set(struct vsock *s, uint64_t at_us);
+/* Starts a connection's deadline anew, or takes it back. */
+void vsock_clock_arm(struct vsock_conn *c);
+void vsock_clock_disarm(struct vsock_conn *c);
+/* Puts all deadlines off: for the time that the device was drained. */
+void vsock_clock_shift(struct vsock *s, uint64_t by_us);
+/* The next connection whose deadline has passed; or NULL, with the timer set. */
+struct vsock_conn *vsock_clock_due(struct vsock *s, uint64_t now_us);
+
+/* --- send.c --- */
+
+/* Bounds the kernel's memory for what the host has not taken: SO_SNDBUF in bytes. */
+void vsock_send_limit(struct vsock_conn *c, int bytes);
+/* Sends the first len bytes of ch to the host, and keeps what does not go now. The
+ * guest had credit for them. 0 or -errno: then they are lost. */
+MUST_CHECK int vsock_send(struct vsock_conn *c, struct chain *ch, uint32_t len);
+/* Keeps them without sending: for a vCPU's thread, which may not make system calls but
+ * for memory. Drops bytes that the connection's state or credit does not allow. */
+void vsock_send_later(struct vsock_conn *c, struct chain *ch, uint32_t len);
+/* Sends what was kept: 0 when all is taken, 1 when some is left, or -errno. */
+MUST_CHECK int vsock_send_kept(struct vsock_conn *c);
+/* Gives what was kept to the kernel when the guest's side is over, whole if the kernel
+ * takes that much, so that the host can read it when husk has closed its end. */
+void vsock_send_last(struct vsock_conn *c);
+/* Drops what was kept, as if the host had taken it. */
+void vsock_send_drop(struct vsock_conn *c);
+/* Has the guest told of its credit, if it sees little of it. */
+void vsock_send_credit(struct vsock_conn *c);
+
+/* --- connection.c --- */
+
+/* Whether there may be one more connection, with fd as its socket: places and
+ * descriptors are few, but a connection that has little to lose may give up its own. */
 bool vsock_has_place(const struct vsock *s, int fd);
-/* A new connection over a host socket, taken over also on failure; it is in state and
- * not in the table. Where a place is needed, another gives it up. NULL when there is
- * none or no memory. */
+/* Makes a connection over a socket, which it takes over also on failure. It is in that
+ * state and not in the table. Where a place is needed, another connection gives up its
+ * own. NULL when there is none, or no memory. */
 struct vsock_conn *vsock_conn_create(struct vsock *s, int fd, enum vsock_state state);
 /* Puts it into the table under its ports. */
 void vsock_conn_enter(struct vsock_conn *c, uint32_t local, uint32_t peer);
-/* One step of the table, with its actions but VSOCK_TAKE. Returns the actions. */
+/* Takes one step of the table, with its actions but VSOCK_TAKE. Returns the actions. */
 unsigned vsock_conn_event(struct vsock_conn *c, enum vsock_event event);
-/* After anything changed: its place among the waiting, what the loop watches. */
+/* To be called after anything changed: sets its place among the waiting, and what the
+ * loop watches. */
 void vsock_conn_refresh(struct vsock_conn *c);
-/* Ends it without a word to the guest. The host gets what it has not taken yet. */
+/* Closes it silently: the guest ended it, or never saw it. The host gets what it has
+ * not taken yet. */
 void vsock_conn_forget(struct vsock_conn *c);
-/* The same, and the host gets nothing more: its place and descriptor are free. */
+/* The same, and the host gets nothing more: its place and descriptor are free at once.
+ */
 void vsock_conn_give_up(struct vsock_conn *c);
-/* Reads from the host into ch, after the place of a header: the bytes read, or 0 when
- * there is nothing to read now, or not any more. */
-uint32_t vsock_conn_fill(struct vsock_conn *c, struct chain *ch);
+/* What the loop saw at an open connection's socket. */
+void vsock_conn_hear(struct vsock_conn *c, uint32_t events);
+/* Reads from the host into ch, after the place of a header. Returns the bytes read, or
+ * 0 when there is nothing to read now, or ever. */
+uint32_t vsock_conn_from_host(struct vsock_conn *c, struct chain *ch);
+/* Sends the first len bytes of ch to the host; what it does not take now is kept. */
+void vsock_conn_to_host(struct vsock_conn *c, struct chain *ch, uint32_t len);
 /* The packet to send to the guest when there is no payload; 0: none. *flags for
- * SHUTDOWN. */
+ * SHUTDOWN. An RST for a connection is one of these; for packets without a connection,
+ * packets.c has a queue of its own. */
 uint16_t vsock_conn_op(const struct vsock_conn *c, uint32_t *flags);
-/* That packet, or RW, is with the guest, and the current credit with it. */
+/* Notes that the guest has that packet, or RW, and with it the current credit. */
 void vsock_conn_sent(struct vsock_conn *c, uint16_t op);
-/* Deadlines that have passed. */
-void vsock_expire(struct vsock *s, uint64_t now_us);
-/* Deadlines wait as long as the device was drained. */
-void vsock_shift_deadlines(struct vsock *s, uint64_t by_us);
 
-/* --- vsock_send.c --- */
-
-/* The first len bytes of a list of spans, as many as fit in out; returns how many
- * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
-unsigned vsock_cut_spans(const struct iovec *in, unsigned n_in, size_t skip, size_t len,
-	struct iovec out[VSOCK_SPANS_MAX], size_t *bytes);
-/* Bounds the kernel's memory for what the host has not taken: SO_SNDBUF in bytes. */
-void vsock_conn_limit(struct vsock_conn *c, int bytes);
-/* Sends len bytes of the guest's, at the front of ch, to the host, and keeps what does
- * not go now. */
-void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len);
-/* Only keeps them, without a system call but for memory: for a vCPU's thread, which may
- * not send. Bytes that the connection's state or credit does not allow are dropped. */
-void vsock_conn_keep(struct vsock_conn *c, struct chain *ch, uint32_t len);
-/* Sends what was kept, as far as it goes. */
-void vsock_conn_flush(struct vsock_conn *c);
-/* The guest's side is over: gives what was kept to the kernel, whole if it takes that
- * much, so that the host can read it when husk has closed its end or is gone. */
-void vsock_conn_finish(struct vsock_conn *c);
-/* Drops what was kept, as if the host had it. */
-void vsock_conn_drop_buf(struct vsock_conn *c);
-
-/* --- vsock_host.c --- */
+/* --- host.c --- */
 
 /* Listens at s->path, without a watch. -errno with text. */
 MUST_CHECK int vsock_listen(struct vsock *s, struct err *e);
-/* Accepts what came; a callback of the loop. */
-void vsock_on_listener(void *self, uint32_t events);
+/* Accepts clients, as many as one turn may. */
+void vsock_accept(struct vsock *s);
 /* Accepts nobody for VSOCK_ACCEPT_RETRY_US. */
 void vsock_pause_accepting(struct vsock *s);
 /* Reads on in a CONNECT line; its end makes a connection. */
@@ -179,30 +197,20 @@ void vsock_read_line(struct vsock_conn *c);
 /* A socket connected to the host's port, or -errno. */
 MUST_CHECK int vsock_connect_host(const struct vsock *s, uint32_t port);
 
-/* --- vsock_queue.c: 0 or -EPROTO, the first two 1 when their turn is used up --- */
+/* --- packets.c: 0 or -EPROTO, the first two 1 when their turn is used up --- */
 
 /* Sends to the guest until nothing waits or no buffer is left. */
 MUST_CHECK int vsock_serve_rx(struct vsock *s);
 /* Takes packets until there is none, or as many RSTs wait for the guest as may. */
 MUST_CHECK int vsock_serve_tx(struct vsock *s);
-/* The event queue was notified. */
+/* Serves a notification of the event queue. */
 MUST_CHECK int vsock_serve_event(struct vsock *s);
 /* Tells the guest that its connections are gone (5.10.6.7), and shuts the gate. */
 MUST_CHECK int vsock_push_event(struct vsock *s);
 /* Before all connections end: keeps what the guest has put into its ring for them, up
  * to what it had credit for. ends: the driver is gone, or about to be, and so are its
- * other packets; else those stay from the first on that asks for a connection. */
+ * other packets; else those stay from the first one on that asks for a connection. */
 void vsock_keep_sent(struct vsock *s, bool ends);
-
-/* --- vsock.c --- */
-
-/* The timer fires at at_us, if not before. */
-void vsock_set_timer(struct vsock *s, uint64_t at_us);
-/* After a restart, before anything is done for the driver that is there now: ends all
- * connections of the one before, without freeing them. */
-void vsock_forget_old(struct vsock *s);
-/* At the end of each callback: sends what there is, frees the dead. */
-void vsock_run(struct vsock *s);
 
 extern const struct vdev_ops vsock_ops;
 

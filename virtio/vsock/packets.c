@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_queue: the packets of the socket device (virtio 1.2, 5.10.6) and its events.
+ * packets: the packets of the socket device (virtio 1.2, 5.10.6) and its events.
  * Every field is the guest's: what does not fit ends the connection that it names,
  * never more. Buffers are used in the order they were given (VIRTIO_F_IN_ORDER).
  * Nothing waits for the guest: what is for it waits with its connection until there are
- * buffers. See vsock_parts.h.
+ * buffers.
  */
 #include <errno.h>
 
@@ -12,9 +12,9 @@
 
 enum {
 	HOST_CID = 2, /* 5.10.4 */
-	/* What a turn may cost in each direction: a packet costs 1, as much again for
-	 * so many bytes, what its buffer's room does, and more where the host has to
-	 * make a connection. */
+	/* The budget of a turn, for each direction. A packet costs 1, plus 1 for each
+	 * so many bytes of payload or of room in its buffer, and more when it makes a
+	 * connection on the host. */
 	TURN_COST = 512,
 	COST_BYTES = 4 << 10,
 	COST_CONNECT = 16,
@@ -69,8 +69,8 @@ static int send_rst(struct vsock *s)
 	return r < 0 ? r : 1;
 }
 
-/* Puts a packet of the next connection in turn into the chain: its payload's length in
- * *len, and 1; 0 when that connection has none after all. */
+/* Puts a packet of the next connection in turn into the chain. Returns 1, with the
+ * length of its payload in *len, or 0 when that connection has none after all. */
 static int send_next(struct vsock *s, uint32_t *len)
 {
 	struct vsock_conn *c = TAILQ_FIRST(&s->waiting);
@@ -81,7 +81,7 @@ static int send_next(struct vsock *s, uint32_t *len)
 
 	TAILQ_REMOVE(&s->waiting, c, waiting);
 	c->is_waiting = false;
-	*len = vsock_conn_fill(c, &s->chain);
+	*len = vsock_conn_from_host(c, &s->chain);
 	if (*len == 0)
 		op = vsock_conn_op(c, &flags);
 	if (op == 0) {
@@ -94,7 +94,7 @@ static int send_next(struct vsock *s, uint32_t *len)
 	return r < 0 ? r : 1;
 }
 
-/* A receive buffer: 1, or 0 when the guest has none and will say when it has. */
+/* Pops a receive buffer. 1, or 0 when there is none: the guest will notify. */
 static int pop_rx(struct vsock *s)
 {
 	struct queue *q = &s->dev.queue[VSOCK_RX];
@@ -141,7 +141,8 @@ int vsock_serve_rx(struct vsock *s)
 		s->stats.rx_packets_count++;
 		s->stats.rx_bytes_count += len;
 	}
-	/* once for all, also for those before a fault; a queue may be missing */
+	/* one interrupt for all, also for those before a fault; a queue may be missing
+	 */
 	if (spent > 0)
 		vdev_interrupt(&s->dev, VSOCK_RX);
 	if (r < 0) {
@@ -197,7 +198,7 @@ static void accept_guest(struct vsock *s, const struct packet *p)
 	vsock_conn_refresh(c);
 }
 
-/* What a packet is to the connection that it is for; VSOCK_EVENTS: nothing. */
+/* Which event a packet is for its connection; VSOCK_EVENTS: none. */
 static enum vsock_event event_of(const struct packet *p, const struct chain *ch)
 {
 	static const enum vsock_event shutdowns[] = { VSOCK_EVENTS, VSOCK_EV_SHUT_RCV,
@@ -236,11 +237,11 @@ static void serve_conn(struct vsock *s, struct vsock_conn *c, const struct packe
 		!vsock_credit_hear(&c->credit, p->buf_alloc, p->fwd_cnt))
 		event = VSOCK_EV_BAD;
 	if (event < VSOCK_EVENTS && (vsock_conn_event(c, event) & VSOCK_TAKE))
-		vsock_conn_take(c, &s->chain, p->len);
+		vsock_conn_to_host(c, &s->chain, p->len);
 	vsock_conn_refresh(c);
 }
 
-/* Serves the packet in the chain. What it cost, or -EPROTO. */
+/* Serves the packet in the chain. Returns what it cost, or -EPROTO. */
 static int serve_packet(struct vsock *s)
 {
 	struct vsock_link *link;
@@ -274,7 +275,7 @@ int vsock_serve_tx(struct vsock *s)
 
 	if (!s->tx_work)
 		return 0;
-	(void)queue_want_notify(q, false); /* emptiness is seen by popping */
+	(void)queue_want_notify(q, false); /* the loop ends when pop finds nothing */
 	while (r >= 0 && spent < TURN_COST && s->n_rst < VSOCK_RST_MAX) {
 		r = queue_pop(q, &s->chain);
 		if (r == 0) {
@@ -305,7 +306,8 @@ int vsock_serve_tx(struct vsock *s)
 	return s->tx_work && s->n_rst < VSOCK_RST_MAX;
 }
 
-/* The packet in the chain. False when it is to stay in the ring. */
+/* Keeps the payload of the packet in the chain. False when the packet has to stay in
+ * the ring. */
 static bool keep_packet(struct vsock *s, bool ends)
 {
 	struct vsock_link *link;
@@ -318,7 +320,7 @@ static bool keep_packet(struct vsock *s, bool ends)
 		return false;
 	link = vsock_table_find(&s->table, p.dst_port, p.src_port);
 	if (link && event_of(&p, &s->chain) == VSOCK_EV_RW)
-		vsock_conn_keep(
+		vsock_send_later(
 			container_of(link, struct vsock_conn, link), &s->chain, p.len);
 	return true;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_send: bytes from the guest to the host: from guest memory straight into the
- * host's socket, and by way of a ring where the host is slow; and how what is in that
- * ring reaches the host when the guest's side is over. See vsock_parts.h.
+ * send: bytes from the guest to the host: from guest memory straight into the host's
+ * socket, or by way of a ring where the host is slow; and how the rest in that ring
+ * reaches the host when the guest's side is over. It takes no steps: it returns what
+ * happened.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,10 +11,10 @@
 
 #include "virtio/vsock/internal.h"
 
-void vsock_conn_limit(struct vsock_conn *c, int bytes)
+void vsock_send_limit(struct vsock_conn *c, int bytes)
 {
 	/* a size that the host does not allow becomes the largest that it does */
-	(void)setsockopt(c->host.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(c->socket.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 /* The ring's bytes [from, from + n) as one or two spans; returns how many. */
@@ -35,35 +36,14 @@ static ssize_t send_spans(struct vsock_conn *c, struct iovec *iov, unsigned n)
 	ssize_t sent;
 
 	do
-		sent = sendmsg(c->host.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = sendmsg(c->socket.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	return sent;
 }
 
-/* The first len bytes of a list of spans, as many as fit in out; returns how many
- * spans, and in *bytes what they hold. skip: bytes at the front that are left out. */
-unsigned vsock_cut_spans(const struct iovec *in, unsigned n_in, size_t skip, size_t len,
-	struct iovec out[VSOCK_SPANS_MAX], size_t *bytes)
-{
-	unsigned n = 0;
-
-	*bytes = 0;
-	for (unsigned i = 0; i < n_in && n < VSOCK_SPANS_MAX && *bytes < len; i++) {
-		size_t hidden = MIN(skip, in[i].iov_len);
-		size_t part = MIN(in[i].iov_len - hidden, len - *bytes);
-
-		skip -= hidden;
-		if (part == 0)
-			continue;
-		out[n++] = (struct iovec){ (uint8_t *)in[i].iov_base + hidden, part };
-		*bytes += part;
-	}
-	return n;
-}
-
-static void tell_credit_if_low(struct vsock_conn *c)
+void vsock_send_credit(struct vsock_conn *c)
 {
 	if (vsock_credit_is_low(&c->credit))
 		c->say_credit = true;
@@ -86,45 +66,34 @@ static int send_ring(struct vsock_conn *c)
 	return 0;
 }
 
-void vsock_conn_drop_buf(struct vsock_conn *c)
+void vsock_send_drop(struct vsock_conn *c)
 {
 	vsock_credit_forward(&c->credit, c->buf_len);
 	free(TAKE(c->buf));
 	c->buf_at = c->buf_len = 0;
 }
 
-/* The host's socket failed to take bytes. The host may have ended its receiving alone,
- * or have closed after it sent what is yet to be read. */
-static void fail_to_send(struct vsock_conn *c, int r)
-{
-	bool is_deaf = r == -EPIPE || r == -ECONNRESET;
-
-	(void)vsock_conn_event(c, is_deaf ? VSOCK_EV_HOST_DEAF : VSOCK_EV_HOST_ERROR);
-}
-
-void vsock_conn_flush(struct vsock_conn *c)
+int vsock_send_kept(struct vsock_conn *c)
 {
 	int r = send_ring(c);
 
-	if (r < 0) {
-		fail_to_send(c, r);
-		return;
-	}
-	tell_credit_if_low(c);
+	if (r < 0)
+		return r;
+	vsock_send_credit(c);
 	if (c->buf_len > 0)
-		return;
-	vsock_conn_drop_buf(c);
+		return 1;
+	vsock_send_drop(c);
 	c->say_credit = c->say_credit || vsock_credit_is_stale(&c->credit);
-	(void)vsock_conn_event(c, VSOCK_EV_DRAINED);
+	return 0;
 }
 
-void vsock_conn_finish(struct vsock_conn *c)
+void vsock_send_last(struct vsock_conn *c)
 {
 	if (c->buf_len == 0)
 		return;
-	vsock_conn_limit(c, VSOCK_SNDBUF_LAST);
+	vsock_send_limit(c, VSOCK_SNDBUF_LAST);
 	if (send_ring(c) < 0 || c->buf_len == 0)
-		vsock_conn_drop_buf(c);
+		vsock_send_drop(c);
 }
 
 /* Keeps the next len bytes of ch, for which there is room, in the ring. */
@@ -152,10 +121,9 @@ static int send_chain(struct vsock_conn *c, struct chain *ch, uint32_t *len)
 {
 	while (*len > 0) {
 		struct iovec iov[VSOCK_SPANS_MAX];
-		unsigned n_in;
-		const struct iovec *in = chain_rd(ch, &n_in);
+		struct spans left = chain_rd(ch);
 		size_t bytes;
-		unsigned n = vsock_cut_spans(in, n_in, 0, *len, iov, &bytes);
+		unsigned n = spans_cut(&left, *len, iov, VSOCK_SPANS_MAX, &bytes);
 		ssize_t sent = send_spans(c, iov, n);
 		int r;
 
@@ -170,16 +138,11 @@ static int send_chain(struct vsock_conn *c, struct chain *ch, uint32_t *len)
 	return 0;
 }
 
-void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len)
+int vsock_send(struct vsock_conn *c, struct chain *ch, uint32_t len)
 {
 	struct vsock_stats *stats = &c->owner->stats;
 	int r = 0;
 
-	/* guest: more than it was told that there is room for */
-	if (!vsock_credit_receive(&c->credit, len)) {
-		(void)vsock_conn_event(c, VSOCK_EV_BAD);
-		return;
-	}
 	stats->tx_bytes_count += len;
 	if (c->state != VSOCK_HOST_DEAF && c->buf_len == 0)
 		r = send_chain(c, ch, &len);
@@ -187,14 +150,12 @@ void vsock_conn_take(struct vsock_conn *c, struct chain *ch, uint32_t len)
 		vsock_credit_forward(&c->credit, len);
 	else if (len > 0)
 		r = keep(c, ch, len);
-	if (r < 0) {
+	if (r < 0)
 		stats->tx_write_fails++;
-		fail_to_send(c, r);
-	}
-	tell_credit_if_low(c);
+	return r;
 }
 
-void vsock_conn_keep(struct vsock_conn *c, struct chain *ch, uint32_t len)
+void vsock_send_later(struct vsock_conn *c, struct chain *ch, uint32_t len)
 {
 	struct vsock_step step = vsock_next(c->state, VSOCK_EV_RW);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_conn: the table is read as: in this state, on this event, go there and do that.
+ * states: the table is read as: in this state, on this event, go there and do that.
  * What a state's row does not name is what `otherwise` says of the event.
  */
 #include "virtio/vsock/states.h"
@@ -9,13 +9,14 @@
 	{                              \
 		VSOCK_##to, (actions), \
 	}
-/* The guest is told by RST, or is not, because it knows already or never knew. The host
- * gets what the guest sent before, in each case, unless it is the one that is gone. */
+/* KILL closes the connection and sends RST. FORGET closes it silently: the guest ended
+ * it, or never saw it. HOST_LOST sends RST too; the host is gone, so what the guest
+ * sent is dropped. CLIENT_LOST ends a host's client before the guest knows of it. */
 #define KILL GO(DYING, VSOCK_FINISH | VSOCK_DISARM)
 #define FORGET GO(LEFT, VSOCK_FINISH | VSOCK_DISARM)
 #define HOST_LOST GO(DYING, VSOCK_CLOSE | VSOCK_DISARM)
 #define CLIENT_LOST GO(DEAD, VSOCK_CLOSE | VSOCK_DISARM)
-/* Both directions are at their end. */
+/* Neither side of the host sends or receives any more. */
 #define HOST_DONE GO(HOST_CLOSED, VSOCK_SAY_SENT | VSOCK_SAY_DEAF | VSOCK_ARM)
 
 static const struct vsock_step otherwise[VSOCK_EVENTS] = {
@@ -34,8 +35,8 @@ static const struct vsock_step otherwise[VSOCK_EVENTS] = {
 	[VSOCK_EV_DEADLINE] = KILL,
 };
 
-/* An entry that is all zero is not named. A SHUTDOWN that ends both directions is
- * answered by RST, whether it says so or is the second half: KILL. */
+/* An entry that is all zero means `otherwise`. A SHUTDOWN of both directions is
+ * answered by RST, and so is the second half of one: KILL. */
 static const struct vsock_step steps[VSOCK_STATES][VSOCK_EVENTS] = {
 	[VSOCK_NONE] = {
 		[VSOCK_EV_REQUEST] = GO(ANSWERING, VSOCK_ARM),
@@ -83,7 +84,7 @@ static const struct vsock_step steps[VSOCK_STATES][VSOCK_EVENTS] = {
 		[VSOCK_EV_CREDIT_REQUEST] = GO(GUEST_DEAF, VSOCK_SAY_CREDIT),
 		[VSOCK_EV_HOST_GONE] = HOST_DONE,
 	},
-	/* The answer to what the host sent may take as long as it takes. */
+	/* The guest may take any time to answer what the host sent. */
 	[VSOCK_HOST_SENT] = {
 		[VSOCK_EV_SHUT_RCV] = GO(HOST_SENT, 0),
 		[VSOCK_EV_RW] = GO(HOST_SENT, VSOCK_TAKE),
@@ -125,7 +126,7 @@ struct vsock_step vsock_next(enum vsock_state state, enum vsock_event event)
 {
 	struct vsock_step step = steps[state][event];
 
-	/* after the guest's side is over, most of it is nothing */
+	/* once the guest's side is over, most events change nothing */
 	if (step.state == VSOCK_NONE && state < VSOCK_DYING)
 		step = otherwise[event];
 	if (step.state == VSOCK_NONE)

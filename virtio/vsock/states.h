@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_conn: what one connection does next (virtio 1.2, 5.10.6), as a table without
+ * states: what one connection does next (virtio 1.2, 5.10.6), as a table without
  * side effects, and the credit arithmetic of both directions. Pure: no descriptor, no
  * guest memory, no clock; any thread.
  */
@@ -25,7 +25,7 @@ enum vsock_state {
 	 * a slow host. */
 	VSOCK_DYING, /* RST is to be sent */
 	VSOCK_LEFT, /* the guest knows nothing of it any more */
-	VSOCK_DEAD, /* nobody does */
+	VSOCK_DEAD, /* neither side knows of it: it is about to be freed */
 	VSOCK_STATES,
 };
 
@@ -63,8 +63,9 @@ enum vsock_action {
 	VSOCK_TAKE = 1 << 6, /* the payload goes to the host, if that takes any */
 	VSOCK_SHUT_RD = 1 << 7, /* of the host's socket */
 	VSOCK_SHUT_WR = 1 << 8,
-	VSOCK_DROP = 1 << 9, /* what waits for the host is for nobody */
-	VSOCK_DRAIN = 1 << 10, /* VSOCK_EV_DRAINED once, or if, all is taken */
+	VSOCK_DROP = 1 << 9, /* drop what waits for the host */
+	VSOCK_DRAIN =
+		1 << 10, /* VSOCK_EV_DRAINED as soon as all is taken, or at once */
 	/* The host's side ends as soon as the host has what waits for it; then, or if
 	 * it has ended, VSOCK_EV_DRAINED. */
 	VSOCK_FINISH = 1 << 11,
@@ -85,36 +86,36 @@ bool vsock_reads_host(enum vsock_state state);
 /* Both directions' counters of bytes (5.10.6.3). All are modulo 2^32 on the wire. */
 struct vsock_credit {
 	uint64_t sent; /* to the guest */
-	uint32_t peer_alloc, peer_fwd; /* the guest's word about that direction */
+	uint32_t peer_alloc, peer_fwd; /* what the guest last said of that direction */
 	uint32_t received; /* from the guest */
 	uint32_t forwarded; /* of those, taken by the host */
 	uint32_t told; /* forwarded as the guest last heard it */
 };
 
 enum {
-	VSOCK_BUF_BYTES = 64 << 10, /* what the guest may send ahead of the host */
+	VSOCK_BUF_BYTES = 64 << 10, /* how far the guest may send ahead of the host */
 	VSOCK_CREDIT_LOW = 4 << 10,
 	VSOCK_PAYLOAD_MAX = 64 << 10, /* of a packet */
 };
 
-/* A packet's buf_alloc and fwd_cnt. False when fwd_cnt is no number of bytes that the
- * guest can have taken; one that another packet has overtaken is true, and ignored. */
+/* Takes a packet's buf_alloc and fwd_cnt. False when the guest cannot have taken
+ * fwd_cnt bytes. One that another packet has overtaken is ignored, and true. */
 MUST_CHECK bool vsock_credit_hear(
 	struct vsock_credit *c, uint32_t buf_alloc, uint32_t fwd_cnt);
 /* Bytes that the guest has room for. */
 uint32_t vsock_credit_room(const struct vsock_credit *c);
-/* n bytes, at most that room, are with the guest. */
+/* Notes that n bytes were sent, at most that room. */
 void vsock_credit_send(struct vsock_credit *c, uint32_t n);
 
-/* n bytes from the guest; false when the buffer has no room for them. */
+/* Notes n bytes from the guest. False when the buffer has no room for them. */
 MUST_CHECK bool vsock_credit_receive(struct vsock_credit *c, uint32_t n);
-/* The host has taken n bytes of those. */
+/* Notes that the host has taken n of those bytes. */
 void vsock_credit_forward(struct vsock_credit *c, uint32_t n);
 /* Whether the guest sees little room and does not know of more. */
 bool vsock_credit_is_low(const struct vsock_credit *c);
-/* Whether the guest does not know of all that the host took. */
+/* Whether the guest does not yet know of all that the host took. */
 bool vsock_credit_is_stale(const struct vsock_credit *c);
-/* A packet with the current fwd_cnt went to the guest. */
+/* Notes that a packet with the current fwd_cnt went to the guest. */
 void vsock_credit_tell(struct vsock_credit *c);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "virtio/vsock/table.h"
 
-/* Either port alone may be the same for all. */
+/* Both ports are hashed: either alone may be the same for all. */
 static unsigned bucket_of(uint32_t local, uint32_t peer)
 {
 	uint32_t h = (local ^ (peer << 16 | peer >> 16)) * 0x9e3779b1u;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock_table: connections by their two ports, and the ports that husk gives out. An
+ * table: connections by their two ports, and the ports that husk gives out. An
  * open hash whose links live in what is linked; the number of those is the caller's to
  * bound. With the device lock held.
  */
@@ -33,8 +33,8 @@ void vsock_table_add(struct vsock_table *t, struct vsock_link *link);
 /* Removes a link; one that is not there is fine. */
 void vsock_table_remove(struct vsock_table *t, struct vsock_link *link);
 
-/* The first port after `last`, round and round, that no link has as its local one.
- * There are far more ports than links. */
+/* Finds the next port after `last`, in a circle, that is no link's local port. There
+ * are far more ports than links. */
 uint32_t vsock_table_free_port(const struct vsock_table *t, uint32_t last);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vsock: the socket device (virtio 1.2, 5.10): its life, its turns and its clock. Loop
- * thread, device lock held. What it is made of is in vsock_parts.h.
+ * thread, device lock held.
  */
 #include <errno.h>
 #include <limits.h>
@@ -10,29 +10,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
 #include "virtio/vsock/internal.h"
 
-static struct vsock *vsock_of(struct vdev *v)
-{
-	return container_of(v, struct vsock, dev);
-}
-
-void vsock_set_timer(struct vsock *s, uint64_t at_us)
-{
-	struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(at_us / 1000000),
-			.tv_nsec = (long)(at_us % 1000000) * 1000 },
-	};
-
-	if (s->timer_us != 0 && s->timer_us <= at_us)
-		return;
-	s->timer_us = at_us;
-	/* a descriptor of ours and a moment after the boot: cannot fail */
-	(void)timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
+DEFINE_VDEV(vsock);
 
 static void free_dead(struct vsock *s)
 {
@@ -49,7 +31,7 @@ static void end_all(struct vsock *s, bool with_lines)
 	struct vsock_conn *c;
 
 	while ((c = TAILQ_FIRST(&s->all)))
-		vsock_conn_forget(c); /* to the left, or the dead */
+		vsock_conn_forget(c); /* which moves it to `left` or `dead` */
 	while (with_lines && (c = TAILQ_FIRST(&s->lines)))
 		vsock_conn_forget(c);
 	s->n_rst = 0;
@@ -61,7 +43,8 @@ static void forget_all(struct vsock *s, bool with_lines)
 	free_dead(s);
 }
 
-void vsock_forget_old(struct vsock *s)
+/* After a restart: ends all connections of the driver before, without freeing them. */
+static void forget_old(struct vsock *s)
 {
 	if (s->restarted)
 		end_all(s, false);
@@ -91,11 +74,11 @@ static void wake(struct vsock *s)
 		return;
 	s->awake = true;
 	s->timer_us = 0;
-	vsock_shift_deadlines(s, clock_us() - s->slept_us);
+	vsock_clock_shift(s, clock_us() - s->slept_us);
 	accept_again(s);
 }
 
-/* After a guest fault: lies still until the driver starts it again. */
+/* Stops the device after a guest fault, until the driver starts it again. */
 static void stop(struct vsock *s)
 {
 	s->live = false;
@@ -103,17 +86,16 @@ static void stop(struct vsock *s)
 	forget_all(s, true);
 }
 
-/* One turn: 0, 1 when there is more to do at once, or -EPROTO. */
+/* Serves the queues once. 0, 1 when there is more to do at once, or -EPROTO. */
 static int turn(struct vsock *s)
 {
 	int tx = 0, rx = 0;
 
-	vsock_forget_old(s);
+	forget_old(s);
 	if (s->awake) {
 		tx = vsock_serve_tx(s);
 		rx = tx < 0 ? tx : vsock_serve_rx(s);
-		/* RSTs that the guest has now were perhaps what held up the other ring
-		 */
+		/* the RSTs that were just sent may have held up the other ring */
 		if (rx >= 0 && s->tx_work && s->n_rst < VSOCK_RST_MAX)
 			tx = 1;
 	}
@@ -125,27 +107,68 @@ static int turn(struct vsock *s)
 	return tx > 0 || rx > 0;
 }
 
-void vsock_run(struct vsock *s)
+/* Ends every callback: serves the queues, and frees the dead. */
+static void run(struct vsock *s)
 {
 	int r = turn(s);
 
 	if (r < 0)
 		vdev_fault(&s->dev);
 	else if (r > 0)
-		vsock_set_timer(s, clock_us());
+		vsock_clock_set(s, clock_us());
+}
+
+/* Events enter here, in one form: forget the old driver's connections, act, run. */
+
+static void on_listener(void *self, uint32_t events)
+{
+	struct vsock *s = self;
+
+	(void)events;
+	forget_old(s); /* they leave their places */
+	if (s->awake) /* else the event was fetched before the drain */
+		vsock_accept(s);
+	run(s);
+}
+
+static void on_socket(void *self, uint32_t events)
+{
+	struct vsock_conn *c = self;
+	struct vsock *s = c->owner;
+
+	forget_old(
+		s); /* if c is one of them, it is over, without a word to the guest */
+	if (c->state != VSOCK_LINE)
+		vsock_conn_hear(c, events);
+	/* Without a driver the line waits: for the next driver, or until the timer that
+	 * the reset has set ends it. */
+	else if (s->awake || s->dev.queue[VSOCK_RX].ready)
+		vsock_read_line(c);
+	vsock_conn_refresh(c);
+	run(s);
+}
+
+/* Ends what has reached its deadline. */
+static void expire(struct vsock *s, uint64_t now_us)
+{
+	struct vsock_conn *c;
+
+	while ((c = vsock_clock_due(s, now_us))) {
+		(void)vsock_conn_event(c, VSOCK_EV_DEADLINE);
+		vsock_conn_refresh(c);
+	}
 }
 
 static void on_timer(void *self, uint32_t events)
 {
 	struct vsock *s = self;
-	uint64_t n, now = clock_us();
-	ssize_t got = read(s->timer.fd, &n, sizeof(n));
+	uint64_t now = clock_us();
 
 	(void)events;
-	(void)got; /* set anew meanwhile: then this was a turn for nothing */
+	(void)timer_has_fired(&s->timer); /* if not, a turn for nothing does no harm */
 	s->timer_us = 0;
 	if (!s->awake) {
-		/* drained: by a reset, after which nobody waits for these any more? */
+		/* if the drain was for a reset, nobody waits for these any more */
 		if (!s->dev.queue[VSOCK_RX].ready)
 			forget_all(s, true);
 		return;
@@ -153,9 +176,10 @@ static void on_timer(void *self, uint32_t events)
 	if (s->accept_us != 0 && s->accept_us <= now)
 		accept_again(s);
 	if (s->accept_us != 0)
-		vsock_set_timer(s, s->accept_us);
-	vsock_expire(s, now);
-	vsock_run(s);
+		vsock_clock_set(s, s->accept_us);
+	forget_old(s);
+	expire(s, now);
+	run(s);
 }
 
 static int vsock_notify(struct vdev *v, unsigned q)
@@ -189,18 +213,18 @@ static void vsock_start(struct vdev *v)
 {
 	struct vsock *s = vsock_of(v);
 
-	/* On a vCPU's thread perhaps, which must not free what the loop has an event
-	 * for. */
+	/* This may be a vCPU's thread, which must not free a connection for which the
+	 * loop has fetched an event. */
 	s->restarted = true;
 	s->n_rst = 0;
 	s->starved = s->tx_work = false;
-	/* A driver that begins has no connections to be told of; one that was loaded
-	 * has used its event queue when it has. */
+	/* A driver that begins has no connections to be told of. One that comes from a
+	 * snapshot has, and then its event queue was used before. */
 	if (v->queue[VSOCK_EVENT].last_avail == 0)
 		s->gate = VSOCK_GATE_OPEN;
 	s->live = true;
 	wake(s);
-	vsock_set_timer(s, clock_us());
+	vsock_clock_set(s, clock_us());
 }
 
 static int vsock_drain(struct vdev *v)
@@ -208,7 +232,7 @@ static int vsock_drain(struct vdev *v)
 	struct vsock *s = vsock_of(v);
 
 	sleep_now(s);
-	vsock_set_timer(s, clock_us()); /* to see whether it was for a reset */
+	vsock_clock_set(s, clock_us()); /* to see whether it was for a reset */
 	return -1;
 }
 
@@ -290,11 +314,9 @@ static void vsock_destroy(struct vdev *v)
 	free_dead(s);
 	if (s->listener.fd >= 0)
 		loop_remove(s->loop, &s->listener);
-	if (s->timer.fd >= 0)
-		loop_remove(s->loop, &s->timer);
+	timer_close(&s->timer);
 	unix_file_remove(&s->file); /* while its socket is open */
 	close_fd(s->listener.fd);
-	close_fd(s->timer.fd);
 	free(s);
 }
 
@@ -317,13 +339,6 @@ const struct vdev_ops vsock_ops = {
 	.destroy = vsock_destroy,
 };
 
-static void free_vsock(struct vsock *s)
-{
-	if (s)
-		vsock_destroy(&s->dev);
-}
-DEFINE_AUTO(struct vsock *, free_vsock);
-
 static struct vsock *alloc_vsock(struct loop *loop)
 {
 	struct vsock *s = calloc(1, sizeof(*s));
@@ -331,9 +346,10 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	if (!s)
 		return NULL;
 	s->loop = loop;
-	s->listener =
-		(struct loop_source){ .fd = -1, .fn = vsock_on_listener, .self = s };
-	s->timer = (struct loop_source){ .fd = -1, .fn = on_timer, .self = s };
+	s->on_socket = on_socket;
+	s->listener = (struct loop_source){ .fd = -1, .fn = on_listener, .self = s };
+	s->timer.source.fn = on_timer;
+	s->timer.source.self = s;
 	s->last_port = VSOCK_PORT_LAST; /* the one before the first */
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->lines);
@@ -344,8 +360,7 @@ static struct vsock *alloc_vsock(struct loop *loop)
 	return s;
 }
 
-/* The first descriptor that connections leave to others. A small limit is shared, not
- * given to the reserve alone. */
+/* The first descriptor of the reserve. It is at most a quarter of all. */
 static int first_reserved_fd(void)
 {
 	struct rlimit l = { 0, 0 };
@@ -354,14 +369,6 @@ static int first_reserved_fd(void)
 	(void)getrlimit(RLIMIT_NOFILE, &l); /* with these arguments: cannot fail */
 	n = MIN(l.rlim_cur, (rlim_t)INT_MAX);
 	return (int)(n - MIN(n / 4, (rlim_t)VSOCK_FDS_RESERVED));
-}
-
-/* Made now, like a limiter's: when it is needed, the host may be out of descriptors. */
-static int open_timer(struct vsock *s, struct err *e)
-{
-	int r = loop_add_timer(s->loop, &s->timer);
-
-	return r < 0 ? err_code(e, r, "timer of the vsock") : 0;
 }
 
 int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e)
@@ -380,7 +387,7 @@ int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e)
 int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	struct vdev **out, struct err *e)
 {
-	AUTO(free_vsock) struct vsock *s = alloc_vsock(loop);
+	AUTO(vsock_free) struct vsock *s = alloc_vsock(loop);
 	int r;
 
 	if (!s)
@@ -392,10 +399,10 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	s->cid = guest_cid;
 	s->fd_max = first_reserved_fd();
 	set_cid(s);
-	s->dev.features = (uint64_t)1 << VIRTIO_F_IN_ORDER;
+	s->dev.features = feature_bit(VIRTIO_F_IN_ORDER);
 	r = vdev_init(&s->dev, &vsock_ops, "vsock", e);
 	if (r == 0)
-		r = open_timer(s, e);
+		r = timer_open(&s->timer, loop, "the vsock", e);
 	if (r == 0)
 		r = vsock_listen(s, e); /* the last, which leaves a file behind */
 	if (r < 0)
@@ -406,5 +413,5 @@ int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 
 const struct vsock_stats *vsock_stats(const struct vdev *v)
 {
-	return &container_of(v, struct vsock, dev)->stats;
+	return &vsock_of(v)->stats;
 }

@@ -29,12 +29,13 @@ MUST_CHECK int vsock_check(uint32_t guest_cid, const char *uds_path, struct err 
 MUST_CHECK int vsock_create(uint32_t guest_cid, const char *uds_path, struct loop *loop,
 	struct vdev **out, struct err *e);
 
-/* For a snapshot, while paused and before it is saved: all connections end, which the
- * guest learns by an event, and the guest gets nothing before it has seen that. */
+/* Ends all connections, for a snapshot: while paused, before the device is saved. The
+ * guest learns of it by an event, and gets nothing else before it has seen that. */
 void vsock_reset_transport(struct vdev *v);
 
-/* What a socket device counted since its creation, in the names of the metrics file; rx
- * is towards the guest. */
+/* What a socket device counted since its creation, by Firecracker's names (contract,
+ * 9.2); rx is towards the guest. conns_killed counts connections that husk ended with
+ * an RST; conns_removed all that ended. */
 struct vsock_stats {
 	uint64_t activate_fails, cfg_fails;
 	/* guest faults by queue */
@@ -45,7 +46,8 @@ struct vsock_stats {
 	uint64_t rx_bytes_count, tx_bytes_count; /* payload */
 	uint64_t rx_packets_count, tx_packets_count;
 	uint64_t conns_added, conns_killed, conns_removed;
-	uint64_t killq_resync; /* times that the guest had to wait for its RSTs */
+	uint64_t killq_resync; /* times that the guest had to wait because RST_MAX of
+				  its RSTs waited */
 	uint64_t tx_flush_fails, tx_write_fails, rx_read_fails; /* of host sockets */
 };
 

@@ -9,6 +9,7 @@
 #define HUSK_MACHINE_INTERNAL_H
 
 #include "vmm/base/log.h"
+#include "vmm/base/timer.h"
 #include "vmm/core/kvm.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/machine/device_list.h"
@@ -44,7 +45,7 @@ struct machine {
 	bool has_serial; /* the settings name one */
 
 	struct metrics *metrics; /* or NULL */
-	struct loop_source metrics_timer; /* timerfd; -1 without metrics */
+	struct timer metrics_timer; /* closed without metrics */
 
 	struct kvm kvm;
 	struct guest_mem *mem;

@@ -38,7 +38,7 @@ int machine_create(const struct machine_env *env, struct machine **out, struct e
 		return err_code(e, -ENOMEM, "machine");
 	m->env = *env;
 	m->cfg = MACHINE_CFG_DEFAULT;
-	m->kernel_fd = m->initrd_fd = m->serial_fd = m->metrics_timer.fd = -1;
+	m->kernel_fd = m->initrd_fd = m->serial_fd = -1;
 	m->kvm = (struct kvm){ .dev_fd = -1, .vm_fd = -1 };
 	m->end = (struct loop_source){ .fn = on_end, .self = m };
 	m->end.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -64,8 +64,7 @@ void machine_destroy(struct machine *m)
 	close_fd(m->initrd_fd);
 	loop_remove(m->env.loop, &m->end);
 	close_fd(m->end.fd);
-	loop_remove(m->env.loop, &m->metrics_timer);
-	close_fd(m->metrics_timer.fd);
+	timer_close(&m->metrics_timer);
 	metrics_close(m->metrics);
 	free(m);
 }

@@ -5,11 +5,10 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/timerfd.h>
 
 #include "vmm/machine/internal.h"
 
-enum { METRICS_EVERY_S = 60 };
+#define METRICS_EVERY_NS (60 * (uint64_t)1000000000)
 
 /* A view and what it borrows. */
 struct machine_view {
@@ -96,26 +95,24 @@ void machine_flush_metrics(struct machine *m)
 static void on_minute(void *self, uint32_t events)
 {
 	struct machine *m = self;
-	uint64_t n;
 
 	(void)events;
-	if (read(m->metrics_timer.fd, &n, sizeof(n)) == sizeof(n) &&
-		m->state == MACHINE_RUNNING)
-		(void)machine_write_metrics(m); /* counts what is lost itself */
+	if (timer_has_fired(&m->metrics_timer) && m->state == MACHINE_RUNNING)
+		(void)machine_write_metrics(
+			m); /* a line that is lost is counted there */
 }
 
 static int watch_minutes(struct machine *m, struct err *e)
 {
-	const struct itimerspec minute = { { METRICS_EVERY_S, 0 },
-		{ METRICS_EVERY_S, 0 } };
+	struct timer *t = &m->metrics_timer;
 	int r;
 
-	m->metrics_timer =
+	t->source =
 		(struct loop_source){ .fn = on_minute, .self = m, .unlocked = true };
-	r = loop_add_timer(m->env.loop, &m->metrics_timer);
-	if (r == 0 && timerfd_settime(m->metrics_timer.fd, 0, &minute, NULL) < 0)
-		return err_sys(e, "timer of the metrics");
-	return r < 0 ? err_code(e, r, "timer of the metrics") : 0;
+	r = timer_open(t, m->env.loop, "the metrics", e);
+	if (r == 0)
+		timer_set_every(t, METRICS_EVERY_NS);
+	return r;
 }
 
 int machine_set_metrics(
@@ -131,10 +128,8 @@ int machine_set_metrics(
 	if (r < 0)
 		return r;
 	r = watch_minutes(m, e);
-	if (r < 0) {
-		close_fd(TAKE_FD(m->metrics_timer.fd));
+	if (r < 0)
 		return r;
-	}
 	if (m->env.own_metrics)
 		metrics_show_own(metrics);
 	m->metrics = TAKE(metrics);

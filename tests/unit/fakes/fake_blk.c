@@ -142,7 +142,7 @@ void fb_fini(void)
 static struct posted post_spans(
 	uint32_t type, uint64_t sector, gpa_t data, uint32_t len, unsigned n)
 {
-	static struct fake_span spans[QUEUE_SIZE_MAX];
+	static struct fake_span spans[CHAIN_SPANS_MAX];
 	struct virtio_blk_outhdr h = { .type = htole32(type),
 		.sector = htole64(sector) };
 	struct posted p = { .data = data,
@@ -150,7 +150,7 @@ static struct posted post_spans(
 	gpa_t at = fake_alloc(&fb_drv, sizeof(h), 0);
 	unsigned n_spans = 0;
 
-	cr_assert_lt(n, QUEUE_SIZE_MAX - 1);
+	cr_assert_lt(n, CHAIN_SPANS_MAX - 1);
 	memcpy(fake_at(&fb_drv, at, sizeof(h)), &h, sizeof(h));
 	spans[n_spans++] = (struct fake_span){ at, sizeof(h), false };
 	while (n-- > 0)

@@ -79,7 +79,7 @@ static int transfer(enum disk_op op, uint64_t at, void *buf, size_t n)
 	struct iovec iov = { buf, n };
 
 	return submit((struct disk_req){
-		.op = op, .at = at, .len = n, .iov = &iov, .n_iov = 1 });
+		.op = op, .at = at, .len = n, .data = { &iov, 1, 0 } });
 }
 
 static int range(enum disk_op op, bool unmap, uint64_t at, uint64_t len)
@@ -187,8 +187,7 @@ Test(disk, reads_back_what_was_written_in_pieces)
 	cr_assert_eq(submit((struct disk_req){ .op = DISK_WRITE,
 			     .at = 512,
 			     .len = sizeof(c),
-			     .iov = iov,
-			     .n_iov = 2 }),
+			     .data = { iov, 2, 0 } }),
 		0);
 	cr_assert_eq(transfer(DISK_READ, 512, c, sizeof(c)), 0);
 	cr_assert_arr_eq(c, a, sizeof(a));
@@ -226,7 +225,7 @@ Test(disk, goes_on_with_the_next_span_after_one_that_was_all_the_host_took)
 	char sectors[2][512] = { { 0 } };
 	struct iovec iov[] = { { sectors[0], 512 }, { sectors[1], 512 } };
 	struct disk_req req = {
-		.op = DISK_WRITE, .at = 4096, .len = 1024, .iov = iov, .n_iov = 2
+		.op = DISK_WRITE, .at = 4096, .len = 1024, .data = { iov, 2, 0 }
 	};
 
 	open_disk(8192, false);

@@ -96,9 +96,9 @@ static struct io *submit(unsigned i, struct disk_req req)
 {
 	ios[i] = (struct io){ .req = req };
 	ios[i].req.done = on_done;
-	if (req.iov) {
-		ios[i].iov = *req.iov;
-		ios[i].req.iov = &ios[i].iov;
+	if (req.data.iov) {
+		ios[i].iov = *req.data.iov;
+		ios[i].req.data.iov = &ios[i].iov;
 	}
 	disk_submit(d, &ios[i].req);
 	return &ios[i];
@@ -111,7 +111,7 @@ static struct io *transfer(
 
 	return submit(i,
 		(struct disk_req){
-			.op = op, .at = at, .len = n, .iov = &iov, .n_iov = 1 });
+			.op = op, .at = at, .len = n, .data = { &iov, 1, 0 } });
 }
 
 static struct io *change(unsigned i, enum disk_op op, uint64_t at, uint64_t len)
@@ -503,9 +503,7 @@ Test(disk_async, moves_a_part_of_what_the_spans_hold)
 	struct disk_req req = { .op = DISK_WRITE,
 		.at = 1024,
 		.len = 2048,
-		.iov = iov,
-		.n_iov = 4,
-		.skip = 512,
+		.data = { iov, 4, 512 },
 		.done = on_done };
 	struct io io = { .req = req };
 
@@ -517,9 +515,9 @@ Test(disk_async, moves_a_part_of_what_the_spans_hold)
 	drain();
 	cr_assert_eq(io.result, 0);
 	disk_go_past(&io.req);
-	cr_assert_eq(io.req.iov, &iov[2]);
-	cr_assert_eq(io.req.n_iov, 2);
-	cr_assert_eq(io.req.skip, 512);
+	cr_assert_eq(io.req.data.iov, &iov[2]);
+	cr_assert_eq(io.req.data.n, 2);
+	cr_assert_eq(io.req.data.skip, 512);
 	cr_assert_eq(io.req.at, 3072);
 	cr_assert_eq(wait_for(transfer(0, DISK_READ, 0, in, sizeof(in))), 0);
 	cr_assert_eq(in[1023], 0);
