@@ -279,9 +279,8 @@ static int enter_pid_ns(struct jail *j, struct err *e)
 			? err_sys(e, "cannot make a session")
 			: 0;
 	r = write_pid(file, pid ? pid : getpid(), e);
-	if (r < 0 && pid)
-		(void)kill(
-			pid, SIGKILL); /* not waited for yet, so the id is still its */
+	if (r < 0 && pid) /* not waited for yet, so nobody else has this id */
+		(void)kill(pid, SIGKILL);
 	if (r < 0 || pid == 0)
 		return r;
 	return leave_to_child(j);
