@@ -370,15 +370,15 @@ static bool takes(uint64_t features, uint8_t flags, uint8_t gso_type)
 		return false;
 	cr_expect_eq(header_at(at).gso_type, gso_type);
 	cr_expect_eq(header_at(at).flags,
-		features & FN_FEATURE(VIRTIO_NET_F_GUEST_CSUM) ? flags : 0);
+		features & FAKE_FEATURE(VIRTIO_NET_F_GUEST_CSUM) ? flags : 0);
 	return true;
 }
 
 Test(net_rx, gives_no_driver_offloads_that_it_did_not_accept)
 {
-	uint64_t csum = FN_FEATURE(VIRTIO_NET_F_GUEST_CSUM),
-		 tso4 = csum | FN_FEATURE(VIRTIO_NET_F_GUEST_TSO4),
-		 tso6 = csum | FN_FEATURE(VIRTIO_NET_F_GUEST_TSO6);
+	uint64_t csum = FAKE_FEATURE(VIRTIO_NET_F_GUEST_CSUM),
+		 tso4 = csum | FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO4),
+		 tso6 = csum | FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO6);
 
 	cr_expect(takes(0, VIRTIO_NET_HDR_F_DATA_VALID, 0)); /* which is cleared */
 	cr_expect_not(takes(0, VIRTIO_NET_HDR_F_NEEDS_CSUM, 0));

@@ -211,10 +211,10 @@ Test(net_tx, refuses_offloads_that_were_not_negotiated)
 	fn_bring_up(&net, FN_BASIC, FN_RING_SIZE);
 	cr_expect_not(sends(header(1, 0, 0, 0, 34, 16)));
 	cr_expect(sends(plain));
-	fn_bring_up(&net, FN_BASIC | FN_FEATURE(VIRTIO_NET_F_CSUM), FN_RING_SIZE);
+	fn_bring_up(&net, FN_BASIC | FAKE_FEATURE(VIRTIO_NET_F_CSUM), FN_RING_SIZE);
 	cr_expect(sends(header(1, 0, 0, 0, 34, 16)));
 	cr_expect_not(sends(header(1, 1, 54, 40, 34, 16)));
-	fn_bring_up(&net, FN_BASIC | FN_OFFLOADS | FN_FEATURE(VIRTIO_NET_F_HOST_ECN),
+	fn_bring_up(&net, FN_BASIC | FN_OFFLOADS | FAKE_FEATURE(VIRTIO_NET_F_HOST_ECN),
 		FN_RING_SIZE);
 	cr_expect(sends(header(1, 0x81, 54, 40, 34, 16)));
 	cr_expect_eq(got[1], 0x81);
