@@ -153,9 +153,10 @@ link_test = $(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ $(f
 	$(call in_any_order,$^) $(ldlibs)
 define unit_rule
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/$(2)/test_*.c)): $(B)/tests/$(2)/%: \
-		$(B)/tests/unit/$(2)/%.o $(B)/fakes.a $(call archives,$(1)) $(B)/builtin.a
+		$(B)/tests/unit/$(2)/%.o $(B)/tests/unit/no_certificates.o $(B)/fakes.a \
+		$(call archives,$(1)) $(B)/builtin.a
 	$$(call say,LINK,$$@)
-	$$(link_test) -lcriterion
+	$$(link_test) -lcriterion -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_*
 endef
 $(foreach r,$(rooms),$(eval $(call unit_rule,$(r),$(call test_folder,$(r)))))
 fuzz_parts := $(B)/tests/fuzz/confine.o $(B)/tests/fuzz/fake_timer.o

@@ -419,7 +419,7 @@ Test(blk, answers_a_batch_with_one_interrupt)
 	cr_assert_eq(fb_stats()->queue_event_count, 1);
 }
 
-Test(blk, counts_notifies_for_nothing)
+Test(blk, counts_notifications_for_nothing)
 {
 	fb_notify();
 	cr_assert_eq(fb_stats()->queue_event_count, 1);

@@ -146,7 +146,7 @@ Test(disk_async, reads_back_what_it_wrote)
 	cr_assert_eq(wait_for(change(0, DISK_FLUSH, 0, 0)), 0);
 }
 
-Test(disk_async, starts_nothing_before_it_is_notified)
+Test(disk_async, starts_nothing_before_it_is_submitted)
 {
 	char sector[512];
 	struct io *io = transfer(0, DISK_READ, 0, sector, sizeof(sector));

@@ -281,7 +281,7 @@ Test(net_tx, drops_frames_that_the_tap_refuses)
 	cr_expect_not(fn_faulted(&net));
 }
 
-Test(net_tx, asks_for_no_notifies_while_it_waits_for_the_tap)
+Test(net_tx, asks_for_no_notifications_while_it_waits_for_the_tap)
 {
 	gpa_t flags = FAKE_HIGH + 0x30000 + 0x20000;
 
@@ -292,7 +292,7 @@ Test(net_tx, asks_for_no_notifies_while_it_waits_for_the_tap)
 	cr_expect_eq(*(uint8_t *)fake_at(&net.drv, flags, 1), 0);
 }
 
-Test(net_tx, counts_a_notify_for_nothing)
+Test(net_tx, counts_a_notification_for_nothing)
 {
 	fn_notify(&net, FN_TX);
 	cr_expect_eq(stats()->no_tx_avail_buffer, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * snap: what is saved is loaded, and no stream that is not exactly that is taken.
+ * stream: what is saved is loaded, and no stream that is not exactly that is taken.
  */
 #include "vmm/codec/stream.h"
 
@@ -93,7 +93,7 @@ static void expect_same(const struct thing *t)
 	cr_expect_eq(t->inner, sample.inner);
 }
 
-Test(snap, loads_what_it_saved)
+Test(stream, loads_what_it_saved)
 {
 	struct stream s = saved();
 	struct thing t = { 0 };
@@ -103,7 +103,7 @@ Test(snap, loads_what_it_saved)
 	stream_fini(&s);
 }
 
-Test(snap, has_the_format_of_its_header)
+Test(stream, has_the_format_of_its_header)
 {
 	static const uint8_t want[] = { 'o', 'u', 't', 'r', 3, 0, 0, 0, 37, 0, 0,
 		0, /**/
@@ -118,7 +118,7 @@ Test(snap, has_the_format_of_its_header)
 	stream_fini(&s);
 }
 
-Test(snap, refuses_every_truncation)
+Test(stream, refuses_every_truncation)
 {
 	struct stream s = saved();
 
@@ -131,7 +131,7 @@ Test(snap, refuses_every_truncation)
 	stream_fini(&s);
 }
 
-Test(snap, refuses_every_flip_of_a_bit_or_byte)
+Test(stream, refuses_every_flip_of_a_bit_or_byte)
 {
 	struct stream s = saved();
 
@@ -148,7 +148,7 @@ Test(snap, refuses_every_flip_of_a_bit_or_byte)
 	stream_fini(&s);
 }
 
-Test(snap, refuses_a_byte_more)
+Test(stream, refuses_a_byte_more)
 {
 	struct stream s = saved();
 	uint8_t longer[512] = { 0 };
@@ -159,14 +159,14 @@ Test(snap, refuses_a_byte_more)
 	stream_fini(&s);
 }
 
-Test(snap, refuses_an_empty_stream_without_a_buffer)
+Test(stream, refuses_an_empty_stream_without_a_buffer)
 {
 	struct thing t;
 
 	cr_assert_eq(load(NULL, 0, &t), -EBADMSG);
 }
 
-Test(snap, refuses_a_stream_that_was_not_read_to_its_end)
+Test(stream, refuses_a_stream_that_was_not_read_to_its_end)
 {
 	struct stream s = raw("abcd", 4);
 	uint8_t v;
@@ -197,19 +197,19 @@ static int begin(struct stream s, uint16_t version)
 	return s.error;
 }
 
-Test(snap, refuses_a_section_of_another_name)
+Test(stream, refuses_a_section_of_another_name)
 {
 	cr_assert_eq(begin(section("good", 1, 0, 4, 4), 1), 0);
 	cr_assert_eq(begin(section("goof", 1, 0, 4, 4), 1), -EBADMSG);
 }
 
-Test(snap, refuses_a_newer_section)
+Test(stream, refuses_a_newer_section)
 {
 	cr_assert_eq(begin(section("good", 3, 0, 4, 4), 2), -ENOTSUP);
 	cr_assert_eq(begin(section("good", UINT16_MAX, 0, 4, 4), 2), -ENOTSUP);
 }
 
-Test(snap, tells_the_version_of_an_older_section)
+Test(stream, tells_the_version_of_an_older_section)
 {
 	struct stream s = section("good", 2, 0, 4, 4);
 	uint32_t v = 0;
@@ -221,19 +221,19 @@ Test(snap, tells_the_version_of_an_older_section)
 	cr_assert_eq(v, 0x11111111);
 }
 
-Test(snap, refuses_version_zero_and_what_must_be_zero)
+Test(stream, refuses_version_zero_and_what_must_be_zero)
 {
 	cr_assert_eq(begin(section("good", 0, 0, 4, 4), 1), -EBADMSG);
 	cr_assert_eq(begin(section("good", 1, 1, 4, 4), 1), -EBADMSG);
 }
 
-Test(snap, refuses_a_section_longer_than_the_stream)
+Test(stream, refuses_a_section_longer_than_the_stream)
 {
 	cr_assert_eq(begin(section("good", 1, 0, 5, 4), 1), -EBADMSG);
 	cr_assert_eq(begin(section("good", 1, 0, UINT32_MAX, 4), 1), -EBADMSG);
 }
 
-Test(snap, refuses_a_section_longer_than_the_one_around_it)
+Test(stream, refuses_a_section_longer_than_the_one_around_it)
 {
 	static const uint8_t bytes[] = { 'o', 'u', 't', 'r', 1, 0, 0, 0, 14, 0, 0,
 		0, /**/
@@ -245,7 +245,7 @@ Test(snap, refuses_a_section_longer_than_the_one_around_it)
 	cr_assert_eq(begin(s, 1), -EBADMSG);
 }
 
-Test(snap, refuses_to_read_over_a_sections_end)
+Test(stream, refuses_to_read_over_a_sections_end)
 {
 	struct stream s = section("good", 1, 0, 4, 8);
 	uint64_t v = 77;
@@ -256,7 +256,7 @@ Test(snap, refuses_to_read_over_a_sections_end)
 	cr_assert_eq(v, 77);
 }
 
-Test(snap, refuses_a_section_that_was_not_read_to_its_end)
+Test(stream, refuses_a_section_that_was_not_read_to_its_end)
 {
 	struct stream s = section("good", 1, 0, 4, 4);
 	uint16_t v;
@@ -268,7 +268,7 @@ Test(snap, refuses_a_section_that_was_not_read_to_its_end)
 	cr_assert_eq(stream_finish(&s), -EBADMSG);
 }
 
-Test(snap, refuses_a_bool_that_is_neither)
+Test(stream, refuses_a_bool_that_is_neither)
 {
 	struct stream s = raw("\2", 1);
 	bool v = true;
@@ -278,7 +278,7 @@ Test(snap, refuses_a_bool_that_is_neither)
 	cr_assert(v);
 }
 
-Test(snap, loads_nothing_after_an_error)
+Test(stream, loads_nothing_after_an_error)
 {
 	struct stream s = raw("\1\2\3\4\5\6\7\10", 8);
 	struct thing t = sample;
@@ -288,7 +288,7 @@ Test(snap, loads_nothing_after_an_error)
 	expect_same(&t);
 }
 
-Test(snap, keeps_the_first_error)
+Test(stream, keeps_the_first_error)
 {
 	struct stream s = section("good", 2, 0, 4, 4);
 
@@ -298,7 +298,7 @@ Test(snap, keeps_the_first_error)
 	cr_assert_eq(stream_finish(&s), -ENOTSUP);
 }
 
-Test(snap, turns_a_value_that_fails_its_check_into_an_error)
+Test(stream, turns_a_value_that_fails_its_check_into_an_error)
 {
 	struct stream s = raw("a", 1);
 
@@ -307,7 +307,7 @@ Test(snap, turns_a_value_that_fails_its_check_into_an_error)
 	cr_assert_eq(stream_check(&s, true), -EBADMSG);
 }
 
-Test(snap, nests_four_deep)
+Test(stream, nests_four_deep)
 {
 	struct stream s, l;
 	uint8_t v = 5;
@@ -331,7 +331,7 @@ Test(snap, nests_four_deep)
 	stream_fini(&s);
 }
 
-Test(snap, grows_with_what_is_saved)
+Test(stream, grows_with_what_is_saved)
 {
 	static uint8_t many[10000];
 	struct stream s, l;
@@ -353,7 +353,7 @@ Test(snap, grows_with_what_is_saved)
 	stream_fini(&s);
 }
 
-Test(snap, may_be_finished_with_twice)
+Test(stream, may_be_finished_with_twice)
 {
 	struct stream s = saved();
 
