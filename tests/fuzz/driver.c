@@ -12,6 +12,12 @@
 #include "tests/fuzz/confine.h"
 #include "vmm/base/log.h"
 
+enum {
+	IDLE_TURNS = 4,
+	/* each makes a new device, which costs as much as 20 steps */
+	SNAPSHOTS_MAX = 2,
+};
+
 struct guest_mem *mem;
 struct loop *loop;
 struct mmio *t;
@@ -188,6 +194,17 @@ void offer(unsigned q, uint16_t head)
 	poke(at + 4u + 2u * (avail_idx[q] % RING_SIZE), &head, sizeof(head));
 	idx = htole16(++avail_idx[q]);
 	poke(at + 2, &idx, sizeof(idx));
+}
+
+void run_steps(struct input *in, void (*step)(struct input *in), void (*check)(void))
+{
+	for (unsigned i = 0; i < STEPS_MAX && in->left > 0; i++) {
+		step(in);
+		check();
+	}
+	for (unsigned i = 0; i < IDLE_TURNS; i++)
+		poll_loop();
+	check();
 }
 
 bool may_snapshot(void)

@@ -12,8 +12,6 @@
 
 enum {
 	STEPS_MAX = 200, /* of an input */
-	SNAPSHOTS_MAX =
-		2, /* each makes a new device, which costs as much as 20 steps */
 	RING_SIZE = 16,
 	QUEUES_MAX = 3,
 };
@@ -34,6 +32,10 @@ extern bool loaded_garbage; /* a snapshot that was tampered with */
 
 /* For every input, before anything else: the first call makes memory and loop. */
 void driver_begin(const struct driver_layout *layout);
+
+/* Does the steps of an input and serves the loop until it is idle; checks after each
+ * step and at the end. */
+void run_steps(struct input *in, void (*step)(struct input *in), void (*check)(void));
 
 /* Zeroes all guest memory. */
 void clear_memory(void);

@@ -298,13 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	is_async = how == 2 || how == 3;
 	is_limited = how == 3;
 	attach(how);
-	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
-		step(&in);
-		check();
-	}
-	for (unsigned i = 0; i < 4; i++)
-		poll_loop();
-	check();
+	run_steps(&in, step, check);
 	check_file();
 	tell_result();
 	mmio_destroy(t);

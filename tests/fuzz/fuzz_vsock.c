@@ -355,13 +355,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	server = -1;
 	attach(0);
 	bring_up(&in);
-	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
-		step(&in);
-		check();
-	}
-	for (unsigned i = 0; i < 4; i++)
-		poll_loop();
-	check();
+	run_steps(&in, step, check);
 	check_end();
 	tell_memory();
 	for (unsigned i = 0; i < CLIENTS; i++)
