@@ -15,9 +15,10 @@ PREFIX ?= /usr/local
 CFLAGS ?= -g
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 
-std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -isystem /usr/share/include/llhttp -MMD -MP -pthread
+std := -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/cjson -isystem /usr/share/include/llhttp -pthread
 warn := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	$(if $(CI),-Werror)
+deps := -MMD -MP
 # Optimize for size, but for the data path and guest memory.
 opt_release = $(if $(filter virtio/% vmm/core/%,$<),-O2,-Os)
 mode_release := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2 \
@@ -38,7 +39,7 @@ link_tests_asan := -fsanitize=address,undefined -pie
 link_asan := -fsanitize=address,undefined -pie
 link_fuzz := -fsanitize=address,undefined
 ldlibs := -l:liburing.a
-flags := $(std) $(warn) $(mode_$(MODE)) $(CFLAGS)
+flags := $(std) $(deps) $(warn) $(mode_$(MODE)) $(CFLAGS)
 
 # --- rooms: a folder and an archive each; tests/lint/rooms says which may use which ---
 include tests/lint/rooms
@@ -153,19 +154,22 @@ link_test = $(Q)mkdir -p $(@D) && $(CC) $(flags) $(link_tests_$(MODE)) -o $@ $(f
 	$(call in_any_order,$^) $(ldlibs)
 define unit_rule
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/$(2)/test_*.c)): $(B)/tests/$(2)/%: \
-		$(B)/tests/unit/$(2)/%.o $(B)/fakes.a $(call archives,$(1)) $(B)/builtin.a
+		$(B)/tests/unit/$(2)/%.o $(B)/tests/unit/no_certificates.o $(B)/fakes.a \
+		$(call archives,$(1)) $(B)/builtin.a
 	$$(call say,LINK,$$@)
-	$$(link_test) -lcriterion
+	$$(link_test) -lcriterion -Wl,--export-dynamic-symbol=mbedtls_x509_crt_parse_*
 endef
 $(foreach r,$(rooms),$(eval $(call unit_rule,$(r),$(call test_folder,$(r)))))
 fuzz_parts := $(B)/tests/fuzz/confine.o $(B)/tests/fuzz/fake_timer.o
 replay_parts := $(B)/tests/fuzz/replay.o $(fuzz_parts)
+# Of the targets of virtio devices.
+driver_of = $(if $(filter virtio/%,$(call room_of,$(1))),$(B)/tests/fuzz/driver.o)
 define fuzz_rules
-$(B)/tests/replay_$(1:fuzz_%=%): $(B)/tests/fuzz/$(1).o $(replay_parts) \
+$(B)/tests/replay_$(1:fuzz_%=%): $(B)/tests/fuzz/$(1).o $(replay_parts) $(call driver_of,$(1)) \
 		$(call archives,$(call room_of,$(1))) $(B)/builtin.a
 	$$(call say,LINK,$$@)
 	$$(link_test)
-$(B)/$(1): $(B)/tests/fuzz/$(1).o $(fuzz_parts) $(call archives,$(call room_of,$(1))) $(B)/builtin.a
+$(B)/$(1): $(B)/tests/fuzz/$(1).o $(fuzz_parts) $(call driver_of,$(1)) $(call archives,$(call room_of,$(1))) $(B)/builtin.a
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(flags) $$(link_fuzz) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) \
 		$$(call in_any_order,$$^) $$(ldlibs)
@@ -177,7 +181,7 @@ $(foreach f,$(fuzzers),$(eval $(call fuzz_rules,$(f))))
 static_tools := $(addprefix $(B)/tests/,attack jailed talk traffic)
 $(static_tools): $(B)/tests/%: tests/system/%.c $(B)/flags | build/.setup
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(std) $(warn) -O1 -static -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(std) $(deps) $(warn) -O1 -static -o $@ $<
 
 guests := $(patsubst tests/guest/%.S,build/guest/%.elf,$(wildcard tests/guest/*.S))
 build/guest/%.elf: tests/guest/%.S tests/guest/guest.inc tests/guest/guest.ld | build/.setup
@@ -190,7 +194,7 @@ guests += build/guest/pvh32.elf
 build/guest/pvh32.elf: build/guest/pvh.elf
 	$(Q)objcopy -O elf32-i386 $< $@
 
-.PHONY: unit-tests layers rooms fuzz check system mutants
+.PHONY: unit-tests layers rooms lint-flags fuzz check system mutants
 unit-tests: $(unit_bins) $(replay_bins)
 check: all deb $(static_tools) $(B)/tests/filters.trace unit-tests $(guests) images host build/fio/fio ## run every test, lint and check
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/husk unit-tests
@@ -208,6 +212,10 @@ layers: $(foreach r,$(rooms),$(call archives,$(r))) $(B)/builtin.a ## check what
 	$(Q)tests/lint/circles $(B) $(rooms)
 rooms: ## list the rooms, and what each may include
 	@$(foreach r,$(rooms),echo '$(r): $(uses/$(r))';)
+
+# What tests/lint/sources compiles with.
+lint-flags:
+	@echo '$(std) $(filter-out -Werror,$(warn))'
 
 # Fuzz targets have a mode of their own; each object is compiled once for all of them.
 fuzz: ## fuzz one target, or all of them, T=all: make fuzz T=blk SECONDS=60

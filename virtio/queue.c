@@ -295,6 +295,11 @@ void queue_snap(struct queue *q, struct stream *s)
 	stream_u64(s, &q->used_gpa);
 	stream_u16(s, &q->last_avail);
 	stream_u16(s, &q->next_used);
+	/* Without this, the reset of a device that was saved after a guest fault, and
+	 * is therefore not started when it is loaded, would look for the driver's wish
+	 * in a ring that it does not have. */
+	if (s->loading)
+		q->asked = q->next_used;
 }
 
 /* Cuts off the bytes of a list of n spans that a walk over it has passed, so that what

@@ -128,10 +128,8 @@ static void start(void)
 {
 	struct err e;
 
-	(void)snprintf(dir, sizeof(dir), "%s/husk-fuzz-%s", confine_tmp(),
-		"XX"
-		"XX"
-		"XX");
+	(void)snprintf(dir, sizeof(dir), "%s/husk-fuzz-......", confine_tmp());
+	memset(dir + strlen(dir) - 6, 'X', 6); /* what mkdtemp wants */
 	if (!mkdtemp(dir))
 		abort();
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

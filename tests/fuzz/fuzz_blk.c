@@ -23,51 +23,26 @@
 #include <unistd.h>
 
 #include "tests/fuzz/confine.h"
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/driver.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
-#include "virtio/mmio.h"
-#include "vmm/base/log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
-	STEPS_MAX = 200,
-	SNAPSHOTS_MAX =
-		2, /* each makes a new device, which costs as much as 20 steps */
 	DISK_BYTES = 64 << 10,
 	PIECE = 64 << 10, /* of guest memory: at 0, and at twice this, after a hole */
-	RING_SIZE = 16,
-	DESC = 0x1000,
-	AVAIL = 0x2000,
-	USED = 0x3000,
 	REQUESTS = 0x4000, /* headers and status bytes of whole requests */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct guest_mem *mem;
-static struct loop *loop;
-static struct mmio *t;
+static const struct driver_layout layout = {
+	.piece = PIECE, .has_two = true, .desc = 0x1000, .avail = 0x2000, .used = 0x3000
+};
 static int disk_fd;
-static uint16_t avail_idx;
-static bool loaded_garbage; /* a snapshot that was tampered with */
 static bool is_async, is_limited;
 static struct disk *disk_now;
 static struct disk_req *held; /* in flight, the newest first */
-static unsigned n_held, n_snapshots;
-
-static void poke(gpa_t at, const void *p, size_t n)
-{
-	int r = guest_write(mem, at, p, n);
-
-	(void)r; /* outside guest memory a guest cannot write either */
-}
-
-static void set_reg(uint64_t at, uint32_t value)
-{
-	value = htole32(value);
-	mmio_bus_ops()->write(t, at, &value, sizeof(value));
-}
+static unsigned n_held;
 
 static void engine_submit(struct disk *d, struct disk_req *req)
 {
@@ -128,7 +103,8 @@ static struct disk *open_disk(bool read_only)
 	return disk;
 }
 
-static void attach(bool read_only)
+/* how: 1 is read-only. */
+static void attach(uint8_t how)
 {
 	/* refilled in an hour, so that no input depends on the time */
 	static const struct limiter_cfg some = { { 16384, 4096, 3600000 },
@@ -137,7 +113,7 @@ static void attach(bool read_only)
 	struct vdev *v;
 	int r;
 
-	disk_now = open_disk(read_only);
+	disk_now = open_disk(how == 1);
 	r = blk_create(
 		"fuzz", disk_now, true, loop, is_limited ? &some : &none, &v, NULL);
 	assert(r == 0);
@@ -146,52 +122,13 @@ static void attach(bool read_only)
 	(void)r;
 }
 
-static void poll_loop(void)
-{
-	int r = loop_poll(loop, 0);
-
-	assert(r == 0);
-	(void)r;
-}
-
 static void bring_up(struct input *in)
 {
 	uint32_t features = take_u32(in);
-	uint16_t zero = 0;
 
-	set_reg(VIRTIO_MMIO_STATUS, 0);
-	set_reg(VIRTIO_MMIO_STATUS, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 3);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES,
-		features & (uint32_t)(mmio_vdev(t)->features | 3u << 28));
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 11);
-	set_reg(VIRTIO_MMIO_QUEUE_NUM, RING_SIZE);
-	set_reg(VIRTIO_MMIO_QUEUE_DESC_LOW, DESC);
-	set_reg(VIRTIO_MMIO_QUEUE_AVAIL_LOW, AVAIL);
-	set_reg(VIRTIO_MMIO_QUEUE_USED_LOW, USED);
-	set_reg(VIRTIO_MMIO_QUEUE_READY, 1);
-	avail_idx = 0;
-	poke(AVAIL + 2, &zero, sizeof(zero));
-	set_reg(VIRTIO_MMIO_STATUS, 15);
-}
-
-static void offer(uint16_t head)
-{
-	head = htole16(head);
-	poke(AVAIL + 4u + 2u * (avail_idx % RING_SIZE), &head, sizeof(head));
-	avail_idx++;
-	poke(AVAIL + 2, &avail_idx, sizeof(avail_idx));
-}
-
-static void set_desc(
-	unsigned i, gpa_t addr, uint32_t len, uint16_t flags, uint16_t next)
-{
-	struct vring_desc d = { addr, len, flags, next };
-
-	poke(DESC + i * sizeof(d), &d, sizeof(d));
+	negotiate(features & (uint32_t)(mmio_vdev(t)->features | 3u << 28));
+	set_queue(0, true);
+	set_driver_ok();
 }
 
 /* A request of the form that a driver uses, with numbers from the input. */
@@ -207,35 +144,22 @@ static void request(struct input *in)
 	h.sector <<= take_u8(in) % 64;
 	poke(at, &h, sizeof(h));
 	data = take_u32(in) % (3u * PIECE);
-	set_desc(first, at, sizeof(h), VRING_DESC_F_NEXT, (uint16_t)second);
-	set_desc(second, data, take_u16(in), wr | VRING_DESC_F_NEXT, (uint16_t)third);
-	set_desc(third, at + 16, 1, VRING_DESC_F_WRITE, 0);
-	offer((uint16_t)first);
+	set_desc(0, first, at, sizeof(h), VRING_DESC_F_NEXT, (uint16_t)second);
+	set_desc(
+		0, second, data, take_u16(in), wr | VRING_DESC_F_NEXT, (uint16_t)third);
+	set_desc(0, third, at + 16, 1, VRING_DESC_F_WRITE, 0);
+	offer(0, (uint16_t)first);
 }
 
 static void snapshot(struct input *in)
 {
-	struct stream s, l;
 	uint16_t at = take_u16(in);
 	uint8_t xor = take_u8(in), how = take_u8(in);
-	int r;
 
-	if (n_snapshots++ >= SNAPSHOTS_MAX)
+	if (!may_snapshot())
 		return;
 	mmio_pause(t);
-	stream_init_save(&s);
-	r = mmio_snap(t, &s);
-	assert(r == 0);
-	mmio_destroy(t);
-	attach(how == 1);
-	mmio_pause(t);
-	/* no checksum, so that the input reaches the fields */
-	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
-	s.buf[at % s.len] ^= xor;
-	loaded_garbage = loaded_garbage || xor != 0;
-	r = mmio_snap(t, &l);
-	assert(r == 0 || l.error == r);
-	stream_fini(&s);
+	reload(at, xor, attach, how);
 	mmio_resume(t);
 }
 
@@ -252,37 +176,7 @@ static void access_odd(struct input *in)
 		mmio_bus_ops()->read(t, at, data, n);
 }
 
-static void poke_bytes(struct input *in)
-{
-	uint8_t bytes[32];
-	gpa_t at = take_u16(in) % (3u * PIECE);
-	size_t n = 1u + take_u8(in) % sizeof(bytes);
-
-	take(in, bytes, n);
-	poke(at, bytes, n);
-}
-
-static void poke_desc(struct input *in)
-{
-	unsigned i = take_u8(in);
-	gpa_t addr = take_u32(in);
-	uint32_t len;
-	uint8_t flags;
-
-	addr <<= take_u8(in) % 33;
-	len = take_u32(in);
-	flags = take_u8(in);
-	set_desc(i, addr, len, flags, take_u8(in));
-}
-
-static void write_register(struct input *in)
-{
-	uint64_t at = take_u8(in) * 4u;
-
-	set_reg(at, take_u32(in));
-}
-
-/* Steps for an asynchronous disk only. */
+/* What only an asynchronous disk's inputs do. */
 static void step_async(struct input *in, uint8_t what)
 {
 	struct limiter_patch p = { true, true, blk_limiter(mmio_vdev(t)) };
@@ -332,17 +226,16 @@ static void step(struct input *in)
 		access_odd(in);
 		break;
 	case 2:
-		poke_bytes(in);
+		poke_bytes(in, take_u16(in) % (3u * PIECE));
 		break;
 	case 3:
-		poke_desc(in);
+		poke_desc(in, 0);
 		break;
 	case 4:
-		offer(take_u8(in));
+		offer(0, take_u8(in));
 		break;
 	case 5:
-		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-		poll_loop();
+		notify(0);
 		break;
 	case 6:
 		bring_up(in);
@@ -364,73 +257,47 @@ static void step(struct input *in)
 static void check(void)
 {
 	const struct queue *q = &mmio_vdev(t)->queue[0];
-	uint32_t status = 0;
 
-	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
-	if (!loaded_garbage && !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
+	if (!loaded_garbage && !has_faulted())
 		assert((uint16_t)(q->last_avail - q->next_used) == n_held);
 }
 
 /* A checksum of what the guest and the disk hold at the end. */
 static void tell_result(void)
 {
-	static uint8_t bytes[PIECE];
+	static uint8_t bytes[DISK_BYTES];
 	ssize_t n;
 
+	tell_memory();
 	if (!fuzz_on_end)
 		return;
-	for (gpa_t at = 0; at <= 2 * PIECE; at += 2 * PIECE)
-		if (guest_read(mem, at, bytes, PIECE) == 0)
-			fuzz_on_end(bytes, PIECE);
 	n = pread(disk_fd, bytes, DISK_BYTES, 0);
 	fuzz_on_end(bytes, n > 0 ? (size_t)n : 0);
 }
 
-static void set_up_once(void)
+static void make_disk(void)
 {
-	static const struct guest_range ranges[] = { { 0, PIECE },
-		{ 2 * PIECE, PIECE } };
-	int r;
-
-	if (mem)
-		return;
-	log_set_level(LOG_OFF);
-	r = guest_mem_create(ranges, ARRAY_LEN(ranges), GUEST_PAGES_NONE, &mem, NULL);
-	assert(r == 0);
-	r = guest_track_dirty(mem);
-	assert(r == 0);
-	r = loop_create(&lock, &loop, NULL);
-	assert(r == 0);
 	disk_fd = memfd_create("fuzz", MFD_CLOEXEC);
-	assert(disk_fd >= 0);
-	(void)r;
+	if (disk_fd < 0)
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const uint8_t zero[PIECE];
 	struct input in = { data, n };
 	uint8_t how;
 
-	set_up_once();
-	poke(0, zero, sizeof(zero));
-	poke(2 * PIECE, zero, sizeof(zero));
+	driver_begin(&layout);
+	clear_memory();
+	if (disk_fd == 0)
+		make_disk();
 	(void)!ftruncate(disk_fd, 0);
 	(void)!ftruncate(disk_fd, DISK_BYTES);
-	avail_idx = 0;
-	loaded_garbage = false;
-	n_snapshots = 0;
 	how = take_u8(&in);
 	is_async = how == 2 || how == 3;
 	is_limited = how == 3;
-	attach(how == 1);
-	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
-		step(&in);
-		check();
-	}
-	for (unsigned i = 0; i < 4; i++)
-		poll_loop();
-	check();
+	attach(how);
+	run_steps(&in, step, check);
 	check_file();
 	tell_result();
 	mmio_destroy(t);

@@ -19,51 +19,26 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tests/fuzz/confine.h"
-#include "tests/fuzz/input.h"
-#include "virtio/mmio.h"
+#include "tests/fuzz/driver.h"
 #include "virtio/net/net.h"
-#include "vmm/base/log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
-	STEPS_MAX = 200,
-	SNAPSHOTS_MAX =
-		2, /* each makes a new device, which costs as much as 20 steps */
 	PIECE = 256 << 10, /* of guest memory: at 0, and at twice this, after a hole */
-	RING_SIZE = 16,
-	RING_BYTES = 0x4000, /* of each queue's rings: the second follows the first */
-	DESC = 0x1000,
-	AVAIL = 0x2000,
-	USED = 0x3000,
 	HEADERS = 0x9000,
 	FRAME_MAX = 12 + ETH_HLEN + (64 << 10),
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct guest_mem *mem;
-static struct loop *loop;
-static struct mmio *t;
-static int wire, tap_end;
-static uint16_t avail_idx[2];
-static unsigned n_snapshots;
-static bool is_worn; /* the device has changed in a way that a reset does not undo */
-static bool loaded_garbage; /* a snapshot that was tampered with was loaded */
+static const struct driver_layout layout = { .piece = PIECE,
+	.has_two = true,
+	.stride = 0x4000,
+	.desc = 0x1000,
+	.avail = 0x2000,
+	.used = 0x3000 };
+static int wire = -1, tap_end = -1;
+static bool is_worn; /* the device: by what a reset does not undo */
 static uint8_t frame[FRAME_MAX + 1024];
-
-static void poke(gpa_t at, const void *p, size_t n)
-{
-	int r = guest_write(mem, at, p, n);
-
-	(void)r; /* outside guest memory a guest cannot write either */
-}
-
-static void set_reg(uint64_t at, uint32_t value)
-{
-	value = htole32(value);
-	mmio_bus_ops()->write(t, at, &value, sizeof(value));
-}
 
 static void attach(uint8_t limits)
 {
@@ -134,63 +109,14 @@ static void attach_or_reuse(uint8_t limits)
 	stream_fini(&now);
 }
 
-static void poll_loop(void)
-{
-	int r = loop_poll(loop, 0);
-
-	assert(r == 0);
-	(void)r;
-}
-
-static void set_queue(unsigned q)
-{
-	uint32_t at = q * RING_BYTES;
-	uint16_t zero = 0;
-
-	set_reg(VIRTIO_MMIO_QUEUE_SEL, q);
-	set_reg(VIRTIO_MMIO_QUEUE_NUM, RING_SIZE);
-	set_reg(VIRTIO_MMIO_QUEUE_DESC_LOW, at + DESC);
-	set_reg(VIRTIO_MMIO_QUEUE_AVAIL_LOW, at + AVAIL);
-	set_reg(VIRTIO_MMIO_QUEUE_USED_LOW, at + USED);
-	set_reg(VIRTIO_MMIO_QUEUE_READY, 1);
-	avail_idx[q] = 0;
-	poke(at + AVAIL + 2, &zero, sizeof(zero));
-}
-
 static void bring_up(struct input *in)
 {
 	uint32_t features = take_u32(in);
 
-	set_reg(VIRTIO_MMIO_STATUS, 0);
-	set_reg(VIRTIO_MMIO_STATUS, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 3);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES,
-		features & (uint32_t)(mmio_vdev(t)->features | 3u << 28));
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 11);
-	set_queue(0);
-	set_queue(1);
-	set_reg(VIRTIO_MMIO_STATUS, 15);
-}
-
-static void offer(unsigned q, uint16_t head)
-{
-	gpa_t at = q * RING_BYTES + AVAIL;
-
-	head = htole16(head);
-	poke(at + 4u + 2u * (avail_idx[q] % RING_SIZE), &head, sizeof(head));
-	avail_idx[q]++;
-	poke(at + 2, &avail_idx[q], sizeof(avail_idx[q]));
-}
-
-static void set_desc(
-	unsigned q, unsigned i, gpa_t addr, uint32_t len, uint16_t flags, uint16_t next)
-{
-	struct vring_desc d = { addr, len, flags, next };
-
-	poke(q * RING_BYTES + DESC + i * sizeof(d), &d, sizeof(d));
+	negotiate(features & (uint32_t)(mmio_vdev(t)->features | 3u << 28));
+	set_queue(0, true);
+	set_queue(1, true);
+	set_driver_ok();
 }
 
 /* A buffer for reception, of one or two spans. */
@@ -264,74 +190,29 @@ static void take_wire(void)
 
 static void snapshot(struct input *in)
 {
-	struct stream s, l;
 	uint16_t at = take_u16(in);
 	uint8_t xor = take_u8(in), limits = take_u8(in);
-	int r;
 
-	if (n_snapshots++ >= SNAPSHOTS_MAX)
+	if (!may_snapshot())
 		return;
 	mmio_pause(t);
-	stream_init_save(&s);
-	r = mmio_snap(t, &s);
-	assert(r == 0);
-	mmio_destroy(t);
-	attach(limits);
+	reload(at, xor, attach, limits);
 	is_worn = true;
-	mmio_pause(t);
-	/* no checksum, so that the input reaches the fields */
-	l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
-	s.buf[at % s.len] ^= xor;
-	loaded_garbage = loaded_garbage || xor != 0;
-	r = mmio_snap(t, &l);
-	assert(r == 0 || l.error == r);
-	stream_fini(&s);
 	mmio_resume(t);
 }
 
-static uint32_t status(void)
-{
-	uint32_t value = 0;
-
-	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &value, sizeof(value));
-	return le32toh(value);
-}
-
-/* Checks that a paused device holds no chain of the guest. */
+/* Paused, a device has nothing of the guest's. */
 static void pause_resume(void)
 {
 	mmio_pause(t);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct queue *q = &mmio_vdev(t)->queue[i];
 
-		if (!loaded_garbage && !(status() & VIRTIO_CONFIG_S_NEEDS_RESET))
+		if (!loaded_garbage && !has_faulted())
 			assert(q->last_avail == q->next_used);
 	}
 	poll_loop();
 	mmio_resume(t);
-}
-
-static void poke_bytes(struct input *in)
-{
-	uint8_t bytes[32];
-	gpa_t at = take_u32(in) % (3u * PIECE);
-	size_t n = 1u + take_u8(in) % sizeof(bytes);
-
-	take(in, bytes, n);
-	poke(at, bytes, n);
-}
-
-static void poke_desc(struct input *in)
-{
-	unsigned q = take_u8(in) & 1, i = take_u8(in);
-	gpa_t addr = take_u32(in);
-	uint32_t len;
-	uint8_t flags;
-
-	addr <<= take_u8(in) % 33;
-	len = take_u32(in);
-	flags = take_u8(in);
-	set_desc(q, i, addr, len, flags, take_u8(in));
 }
 
 static void patch_limits(struct input *in)
@@ -348,26 +229,23 @@ static void patch_limits(struct input *in)
 static void step(struct input *in)
 {
 	uint8_t what = take_u8(in), q;
-	uint64_t at;
 
 	switch (what % 13) {
 	case 0:
-		at = take_u8(in) * 4u;
-		set_reg(at, take_u32(in));
+		write_register(in);
 		break;
 	case 1:
-		poke_bytes(in);
+		poke_bytes(in, take_u32(in) % (3u * PIECE));
 		break;
 	case 2:
-		poke_desc(in);
+		poke_desc(in, take_u8(in) & 1);
 		break;
 	case 3:
 		q = take_u8(in);
 		offer(q & 1, q >> 1);
 		break;
 	case 4:
-		set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, take_u8(in) & 1);
-		poll_loop();
+		notify(take_u8(in) & 1);
 		break;
 	case 5:
 		bring_up(in);
@@ -397,46 +275,13 @@ static void step(struct input *in)
 	}
 }
 
-static void tell_result(void)
-{
-	static uint8_t bytes[PIECE];
-
-	for (gpa_t at = 0; fuzz_on_end && at <= 2 * PIECE; at += 2 * PIECE)
-		if (guest_read(mem, at, bytes, PIECE) == 0)
-			fuzz_on_end(bytes, PIECE);
-}
-
-static void set_up_once(void)
-{
-	static const struct guest_range ranges[] = { { 0, PIECE },
-		{ 2 * PIECE, PIECE } };
-	int r;
-
-	if (mem)
-		return;
-	log_set_level(LOG_OFF);
-	(void)signal(SIGPIPE, SIG_IGN);
-	r = guest_mem_create(ranges, ARRAY_LEN(ranges), GUEST_PAGES_NONE, &mem, NULL);
-	assert(r == 0);
-	r = guest_track_dirty(mem);
-	assert(r == 0);
-	r = loop_create(&lock, &loop, NULL);
-	assert(r == 0);
-	wire = tap_end = -1;
-	(void)r;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const uint8_t zero[PIECE];
 	struct input in = { data, n };
 
-	set_up_once();
-	poke(0, zero, sizeof(zero));
-	poke(2 * PIECE, zero, sizeof(zero));
-	avail_idx[0] = avail_idx[1] = 0;
-	loaded_garbage = false;
-	n_snapshots = 0;
+	(void)signal(SIGPIPE, SIG_IGN);
+	driver_begin(&layout);
+	clear_memory();
 	attach_or_reuse(take_u8(&in) & 3);
 	memset(frame, 0, sizeof(frame)); /* what it received last would be sent */
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++)
@@ -446,6 +291,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		take_wire();
 	}
 	pause_resume();
-	tell_result();
+	tell_memory();
 	return 0;
 }

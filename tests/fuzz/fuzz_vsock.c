@@ -21,22 +21,15 @@
 #include <unistd.h>
 
 #include "tests/fuzz/confine.h"
-#include "tests/fuzz/input.h"
-#include "virtio/mmio.h"
+#include "tests/fuzz/driver.h"
 #include "virtio/vsock/vsock.h"
-#include "vmm/base/log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
-	STEPS_MAX = 200,
 	STARTS_MAX = 6,
-	SNAPSHOTS_MAX = 2, /* that make a new device, which costs as much as 20 steps */
 	PIECE = 512 << 10, /* of guest memory, at 0 */
-	RING_SIZE = 16,
 	RING_BYTES = 0x1000, /* each: descriptors, available and used ring in a page */
-	AVAIL = 0x400,
-	USED = 0x800,
 	QUEUES = 3,
 	HEADERS = 0x8000, /* of packets, 64 bytes each */
 	PAYLOAD = 0x10000, /* read by packets, written by nobody */
@@ -44,52 +37,21 @@ enum {
 	CLIENTS = 8,
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct guest_mem *mem;
-static struct loop *loop;
-static struct mmio *t;
+static const struct driver_layout layout = {
+	.piece = PIECE, .stride = RING_BYTES, .avail = 0x400, .used = 0x800
+};
 static char path[64];
-static uint16_t avail_idx[QUEUES];
 static int client[CLIENTS], server;
-static unsigned n_snapshots, n_starts;
+static unsigned n_starts;
 static uint8_t buf[64 << 10]; /* of the host: received into, sent from */
-static bool loaded_garbage, rings_are_garbage, gave_buffers;
+static bool rings_are_garbage, gave_buffers;
 
-static void poke(gpa_t at, const void *p, size_t n)
-{
-	int r = guest_write(mem, at, p, n);
-
-	assert(r == 0);
-	(void)r;
-}
-
-static void set_reg(uint64_t at, uint32_t value)
-{
-	value = htole32(value);
-	mmio_bus_ops()->write(t, at, &value, sizeof(value));
-}
-
-static bool has_faulted(void)
-{
-	uint32_t status = 0;
-
-	mmio_bus_ops()->read(t, VIRTIO_MMIO_STATUS, &status, sizeof(status));
-	return status & VIRTIO_CONFIG_S_NEEDS_RESET;
-}
-
-static void poll_loop(void)
-{
-	int r = loop_poll(loop, 0);
-
-	assert(r == 0);
-	(void)r;
-}
-
-static void attach(void)
+static void attach(uint8_t how)
 {
 	struct vdev *v;
 	int r = vsock_create(3, path, loop, &v, NULL);
 
+	(void)how; /* all are the same */
 	assert(r == 0);
 	r = mmio_create(v, mem, loop, &t, NULL);
 	assert(r == 0);
@@ -109,50 +71,19 @@ static void bring_up(struct input *in)
 
 	if (n_starts++ >= STARTS_MAX)
 		return;
-	set_reg(VIRTIO_MMIO_STATUS, 0);
-	set_reg(VIRTIO_MMIO_STATUS, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 3);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, (features & 3) << 28);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
-	set_reg(VIRTIO_MMIO_DRIVER_FEATURES, 1);
-	set_reg(VIRTIO_MMIO_STATUS, 11);
+	negotiate((features & 3) << 28);
 	poke(0, zero, sizeof(zero));
-	for (unsigned q = 0; q < QUEUES; q++) {
-		set_reg(VIRTIO_MMIO_QUEUE_SEL, q);
-		set_reg(VIRTIO_MMIO_QUEUE_NUM, RING_SIZE);
-		set_reg(VIRTIO_MMIO_QUEUE_DESC_LOW, q * RING_BYTES);
-		set_reg(VIRTIO_MMIO_QUEUE_AVAIL_LOW, q * RING_BYTES + AVAIL);
-		set_reg(VIRTIO_MMIO_QUEUE_USED_LOW, q * RING_BYTES + USED);
-		/* a driver may leave queues out */
-		set_reg(VIRTIO_MMIO_QUEUE_READY, !(features >> (2 + q) & 1));
-		avail_idx[q] = 0;
-	}
-	set_reg(VIRTIO_MMIO_STATUS, 15);
+	for (unsigned q = 0; q < QUEUES; q++) /* a driver may leave queues out */
+		set_queue(q, !(features >> (2 + q) & 1));
+	set_driver_ok();
 	rings_are_garbage = false;
 }
 
-static void set_desc(unsigned q, unsigned i, gpa_t addr, uint32_t len, uint16_t flags)
+/* A descriptor of the ring, which the next one of the ring may follow. */
+static void set_ring_desc(
+	unsigned q, unsigned i, gpa_t addr, uint32_t len, uint16_t flags)
 {
-	struct vring_desc d = { addr, len, flags, (uint16_t)((i + 1) % RING_SIZE) };
-
-	poke(q * RING_BYTES + i % RING_SIZE * sizeof(d), &d, sizeof(d));
-}
-
-static void offer(unsigned q, unsigned head)
-{
-	uint16_t le = htole16((uint16_t)(head % RING_SIZE));
-	gpa_t avail = q * RING_BYTES + AVAIL;
-
-	poke(avail + 4u + 2u * (avail_idx[q] % RING_SIZE), &le, sizeof(le));
-	le = htole16(++avail_idx[q]);
-	poke(avail + 2, &le, sizeof(le));
-}
-
-static void notify(unsigned q)
-{
-	set_reg(VIRTIO_MMIO_QUEUE_NOTIFY, q);
-	poll_loop();
+	set_desc(q, i % RING_SIZE, addr, len, flags, (uint16_t)((i + 1) % RING_SIZE));
 }
 
 /* A port that some connection is likely to have. */
@@ -192,9 +123,11 @@ static void packet(struct input *in)
 	if (odd & 16)
 		h.dst_cid = take_u8(in);
 	poke(at, &h, sizeof(h));
-	set_desc(1, first, at, odd & 32 ? take_u8(in) : sizeof(h), VRING_DESC_F_NEXT);
-	set_desc(1, first + 1, PAYLOAD, odd & 64 ? take_u32(in) % 0x20000 : 0x10000, 0);
-	offer(1, first);
+	set_ring_desc(
+		1, first, at, odd & 32 ? take_u8(in) : sizeof(h), VRING_DESC_F_NEXT);
+	set_ring_desc(
+		1, first + 1, PAYLOAD, odd & 64 ? take_u32(in) % 0x20000 : 0x10000, 0);
+	offer(1, (uint16_t)(first % RING_SIZE));
 	if (!(odd & 128))
 		notify(1);
 }
@@ -208,8 +141,8 @@ static void give_buffers(struct input *in)
 	for (unsigned i = 0; i < n; i++) {
 		unsigned d = avail_idx[0] % RING_SIZE;
 
-		set_desc(0, d, BUFFERS + d * 0x4100u, len, VRING_DESC_F_WRITE);
-		offer(0, d);
+		set_ring_desc(0, d, BUFFERS + d * 0x4100u, len, VRING_DESC_F_WRITE);
+		offer(0, (uint16_t)d);
 	}
 	notify(0);
 }
@@ -219,8 +152,8 @@ static void give_event(struct input *in)
 	unsigned d = avail_idx[2] % RING_SIZE;
 
 	gave_buffers = true;
-	set_desc(2, d, BUFFERS, take_u8(in) % 16, VRING_DESC_F_WRITE);
-	offer(2, d);
+	set_ring_desc(2, d, BUFFERS, take_u8(in) % 16, VRING_DESC_F_WRITE);
+	offer(2, (uint16_t)d);
 	notify(2);
 }
 
@@ -304,29 +237,15 @@ static void serve_or_not(void)
 
 static void snapshot(struct input *in)
 {
-	struct stream s, l;
 	uint8_t how = take_u8(in), at = take_u8(in), xor = take_u8(in);
-	int r;
 
 	mmio_pause(t);
 	if (how & 1)
 		poll_loop();
 	if (how & 2)
 		vsock_reset_transport(mmio_vdev(t));
-	if ((how & 4) && n_snapshots++ < SNAPSHOTS_MAX) {
-		stream_init_save(&s);
-		r = mmio_snap(t, &s);
-		assert(r == 0);
-		detach();
-		attach();
-		mmio_pause(t);
-		l = (struct stream){ .loading = true, .buf = s.buf, .len = s.len };
-		s.buf[at % s.len] ^= xor;
-		loaded_garbage = loaded_garbage || xor != 0;
-		r = mmio_snap(t, &l);
-		assert(r == 0 || l.error == r);
-		stream_fini(&s);
-	}
+	if ((how & 4) && may_snapshot())
+		reload(at, xor, attach, 0);
 	mmio_resume(t);
 }
 
@@ -409,16 +328,8 @@ static void check_end(void)
 	(void)s;
 }
 
-static void tell_result(void)
-{
-	static uint8_t bytes[PIECE];
-
-	if (fuzz_on_end && guest_read(mem, 0, bytes, PIECE) == 0)
-		fuzz_on_end(bytes, PIECE);
-}
-
-/* Makes memory as it was when new; clears buffers only if they may have been used. */
-static void clear_memory(void)
+/* Memory as it was when it was new; buffers only if they may have been used. */
+static void clear_used_memory(void)
 {
 	static const uint8_t zero[PIECE - BUFFERS];
 
@@ -429,46 +340,25 @@ static void clear_memory(void)
 	memset(buf, 0, sizeof(buf));
 }
 
-static void set_up_once(void)
-{
-	static const struct guest_range range = { 0, PIECE };
-	int r;
-
-	if (mem)
-		return;
-	log_set_level(LOG_OFF);
-	r = guest_mem_create(&range, 1, GUEST_PAGES_NONE, &mem, NULL);
-	assert(r == 0);
-	r = loop_create(&lock, &loop, NULL);
-	assert(r == 0);
-	(void)r;
-	(void)snprintf(
-		path, sizeof(path), "%s/husk-fuzz-%d", confine_tmp(), (int)getpid());
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct input in = { data, n };
 
-	set_up_once();
-	clear_memory();
-	loaded_garbage = rings_are_garbage = false;
-	n_snapshots = n_starts = 0;
-	memset(avail_idx, 0, sizeof(avail_idx));
+	driver_begin(&layout);
+	clear_used_memory();
+	if (path[0] == '\0')
+		(void)snprintf(path, sizeof(path), "%s/husk-fuzz-%d", confine_tmp(),
+			(int)getpid());
+	rings_are_garbage = false;
+	n_starts = 0;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		client[i] = -1;
 	server = -1;
-	attach();
+	attach(0);
 	bring_up(&in);
-	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
-		step(&in);
-		check();
-	}
-	for (unsigned i = 0; i < 4; i++)
-		poll_loop();
-	check();
+	run_steps(&in, step, check);
 	check_end();
-	tell_result();
+	tell_memory();
 	for (unsigned i = 0; i < CLIENTS; i++)
 		hang_up(&client[i]);
 	if (server >= 0)

@@ -371,7 +371,7 @@ Test(server_limits, logs_errors_in_limited_number_and_nothing_that_a_client_sent
 	struct err e;
 	FILE *f;
 
-	(void)snprintf(log, sizeof(log), "%s/log", fake.dir);
+	(void)snprintf(log, sizeof(log), "%s/log", fake.dir.path);
 	cr_assert_eq(log_open(log, &e), 0);
 	log_set_level(LOG_DEBUG);
 	for (int i = 0; i < 100; i++) {

@@ -295,21 +295,17 @@ Test(log, counts_lines_that_a_file_refuses)
 
 Test(log, goes_on_where_a_file_ended)
 {
-	char dir[] = "/tmp/husk-test-XX"
-		     "XX"
-		     "XX",
-	     path[64];
+	struct fake_dir dir = fake_dir();
+	char path[64];
 	struct stat st;
 
-	cr_assert_not_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/log", dir);
+	(void)snprintf(path, sizeof(path), "%s/log", dir.path);
 	cr_assert_eq(log_open(path, &e), 0);
 	log_info("first");
 	cr_assert_eq(log_open(path, &e), 0);
 	log_info("second");
 	cr_assert_eq(stat(path, &st), 0);
-	(void)unlink(path);
-	(void)rmdir(dir);
+	fake_dir_remove(&dir);
 	cr_assert_eq(st.st_mode & 0133, 0);
 	cr_assert_gt(st.st_size, 100);
 }

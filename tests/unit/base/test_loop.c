@@ -412,13 +412,13 @@ static void flood(void)
 	cr_assert_eq(sched_getscheduler(0), SCHED_BATCH);
 }
 
-Test(loop, is_batch_while_many_batchable_events_come)
+Test(loop, is_scheduled_as_batch_while_many_batchable_events_come)
 {
 	watch_batchable();
 	flood();
 }
 
-Test(loop, is_batch_no_more_when_another_source_has_something)
+Test(loop, is_scheduled_as_batch_no_more_when_another_source_has_something)
 {
 	watch_batchable();
 	flood();
@@ -429,7 +429,7 @@ Test(loop, is_batch_no_more_when_another_source_has_something)
 	flood(); /* and so on */
 }
 
-Test(loop, is_not_batchable_while_others_come_between)
+Test(loop, is_not_scheduled_as_batch_while_others_come_between)
 {
 	watch_batchable();
 	watch(&toy[1]);
@@ -441,7 +441,7 @@ Test(loop, is_not_batchable_while_others_come_between)
 	}
 }
 
-Test(loop, is_batch_no_more_when_the_events_end_or_grow_few)
+Test(loop, is_scheduled_as_batch_no_more_when_the_events_end_or_grow_few)
 {
 	watch_batchable();
 	flood();

@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-static char dir[] = "/tmp/husk-unix-XX"
-		    "XX"
-		    "XX";
+#include "tests/unit/fakes/fake_file.h"
+
+static struct fake_dir dir;
 static struct err e;
 
 /* What happens just before the next call of link or renameat2, and how that fails. This
@@ -54,15 +54,12 @@ int renameat2(
 
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(dir));
+	dir = fake_dir();
 }
 
 static void tear_down(void)
 {
-	char cmd[64];
-
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	cr_assert_eq(system(cmd), 0);
+	fake_dir_remove(&dir);
 }
 
 TestSuite(unix_socket, .init = set_up, .fini = tear_down, .timeout = 30);
@@ -71,7 +68,7 @@ TestSuite(unix_socket, .init = set_up, .fini = tear_down, .timeout = 30);
 static char *path_of(const char *name, size_t n)
 {
 	static char path[300];
-	size_t len = (size_t)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	size_t len = (size_t)snprintf(path, sizeof(path), "%s/%s", dir.path, name);
 
 	if (n > 0) {
 		cr_assert_lt(len, n + 1);
@@ -83,7 +80,7 @@ static char *path_of(const char *name, size_t n)
 
 static unsigned entries(void)
 {
-	DIR *d = opendir(dir);
+	DIR *d = opendir(dir.path);
 	unsigned n = 0;
 
 	cr_assert_not_null(d);
@@ -180,7 +177,7 @@ Test(unix_socket, is_announced_by_inotify_as_created)
 	bool created = false;
 	ssize_t n;
 
-	cr_assert_geq(inotify_add_watch(watch, dir, IN_CREATE), 0);
+	cr_assert_geq(inotify_add_watch(watch, dir.path, IN_CREATE), 0);
 	fd = unix_listen(path_of("s", 0), &file, &e);
 	n = read(watch, events, sizeof(events));
 	for (ssize_t at = 0; at < n;) {
@@ -265,7 +262,7 @@ Test(unix_socket, takes_a_path_without_a_folder)
 	struct unix_file file;
 	int fd;
 
-	cr_assert_eq(chdir(dir), 0);
+	cr_assert_eq(chdir(dir.path), 0);
 	fd = unix_listen("s", &file, &e);
 	cr_assert_geq(fd, 0, "%s", e.text);
 	cr_assert_eq(connect_to("s"), 0);

@@ -110,6 +110,16 @@ static void expect_headers(const char *headers, const char *body, const char *wa
 	expect(text, want);
 }
 
+/* An error, and the same one however the text is cut. */
+static void expect_error(const char *text)
+{
+	char got[TRANSCRIPT_MAX];
+
+	transcribe(text, strlen(text), 64, 64, got);
+	cr_assert_eq(strncmp(got, "error: ", 7), 0, "'%s': '%s'", text, got);
+	expect(text, got);
+}
+
 Test(http, takes_the_four_methods)
 {
 	expect("GET / HTTP/1.1\r\n\r\n", "GET / []\n");
@@ -125,13 +135,11 @@ Test(http, refuses_every_other_method)
 		"PLAY", "M-SEARCH" };
 
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		char text[64], got[TRANSCRIPT_MAX];
+		char text[64];
 
 		(void)snprintf(
 			text, sizeof(text), "%s /a HTTP/1.1\r\n\r\n", methods[i]);
-		transcribe(text, strlen(text), 64, 64, got);
-		cr_assert_eq(strncmp(got, "error: ", 7), 0, "'%s': '%s'", text, got);
-		expect(text, got);
+		expect_error(text);
 	}
 	expect("POST /a HTTP/1.1\r\n\r\n",
 		"error: method is not one of GET, PUT, PATCH, DELETE\n");
@@ -145,12 +153,10 @@ Test(http, takes_only_versions_1_0_and_1_1)
 
 	expect("GET /a HTTP/1.0\r\n\r\n", "GET /a []\n");
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
-		char text[64], got[TRANSCRIPT_MAX];
+		char text[64];
 
 		(void)snprintf(text, sizeof(text), "GET /a %s\r\n\r\n", versions[i]);
-		transcribe(text, strlen(text), 64, 64, got);
-		cr_assert_eq(strncmp(got, "error: ", 7), 0, "'%s': '%s'", text, got);
-		expect(text, got);
+		expect_error(text);
 	}
 	expect("GET /a RTSP/1.0\r\n\r\n",
 		"error: version is neither HTTP/1.0 nor HTTP/1.1\n");

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A struct with a field of each kind, and a part in a section of its own. */
+/* A thing with one field of each kind, and a part in a section of its own. */
 struct thing {
 	uint8_t u8;
 	uint16_t u16;

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-char fb_path[] = "/tmp/husk-blk-XX"
-		 "XX"
-		 "XX";
+#include "vmm/base/log.h"
+
+char fb_path[FAKE_PATH_MAX];
 pthread_mutex_t fb_lock = PTHREAD_MUTEX_INITIALIZER;
 struct fake_driver fb_drv;
 struct loop *fb_loop;
@@ -70,63 +71,90 @@ static void held_close(struct disk *d)
 	cr_assert(d && fb_n_held == 0);
 }
 
+static struct disk *open_file(bool read_only)
+{
+	struct disk *d;
+
+	cr_assert_eq(disk_open(fb_path, read_only, &d, NULL), 0);
+	return d;
+}
+
 struct disk *fb_open_held(void)
 {
 	static const struct disk_engine engine = { held_submit, held_notify, held_drain,
 		held_close };
-	struct disk *d;
+	struct disk *d = open_file(false);
 
-	cr_assert_eq(disk_open(fb_path, false, &d, NULL), 0);
 	d->engine = &engine;
 	return d;
 }
 
-void fb_attach(struct disk *d, struct limiter_cfg limits)
+static struct vdev *attach(struct disk *d, bool flush, struct limiter_cfg limits)
 {
 	struct vdev *v;
 
 	mmio_destroy(fb_t);
 	fb_disk = d;
-	cr_assert_eq(blk_create("disk0", d, true, fb_loop, &limits, &v, NULL), 0);
+	cr_assert_eq(blk_create("disk0", d, flush, fb_loop, &limits, &v, NULL), 0);
 	cr_assert_eq(mmio_create(v, fb_drv.mem, fb_loop, &fb_t, NULL), 0);
+	return v;
+}
+
+struct vdev *fb_attach_file(bool read_only, bool flush)
+{
+	return attach(
+		open_file(read_only), flush, (struct limiter_cfg){ .ops.size = 0 });
+}
+
+void fb_attach(struct disk *d, struct limiter_cfg limits)
+{
+	(void)attach(d, true, limits);
 	fake_reboot(&fb_drv);
-	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
+	fake_bring_up(fb_t, &fb_drv, FB_BASIC | FB_WRITABLE | FB_FLUSH);
 }
 
 void fb_attach_limited(uint64_t bytes, uint64_t ops, uint64_t ms)
 {
-	struct disk *d;
-
-	cr_assert_eq(disk_open(fb_path, false, &d, NULL), 0);
-	fb_attach(d, (struct limiter_cfg){ { bytes, 0, ms }, { ops, 0, ms } });
+	fb_attach(open_file(false),
+		(struct limiter_cfg){ { bytes, 0, ms }, { ops, 0, ms } });
 }
 
 void fb_attach_real(void)
 {
-	struct disk *d;
-	int r;
+	struct disk *d = open_file(false);
+	int r = disk_go_async(d, fb_loop, NULL);
 
-	cr_assert_eq(disk_open(fb_path, false, &d, NULL), 0);
-	r = disk_go_async(d, fb_loop, NULL);
 	if (r == -ENOSYS || r == -EPERM)
 		cr_skip_test("no io_uring here");
 	cr_assert_eq(r, 0);
 	fb_attach(d, (struct limiter_cfg){ .ops.size = 0 });
 }
 
-void fb_init(void)
+void fb_init_bare(uint16_t ring_size)
 {
-	int fd = mkstemp(fb_path);
+	log_set_level(LOG_OFF);
+	close_fd(fake_disk_file(fb_path));
+	fake_init(&fb_drv, ring_size);
+	cr_assert_eq(loop_create(&fb_lock, &fb_loop, NULL), 0);
+}
+
+static void fill_file(void)
+{
+	int fd = open(fb_path, O_WRONLY | O_CLOEXEC);
 
 	cr_assert_geq(fd, 0);
 	for (uint64_t i = 0; i < FB_SECTORS; i++) {
-		uint64_t sector[64] = { i };
+		uint64_t sector[DISK_SECTOR / sizeof(i)] = { i };
 
 		cr_assert_eq(write(fd, sector, sizeof(sector)), sizeof(sector));
 	}
 	close(fd);
-	fake_init(&fb_drv, 256);
-	cr_assert_eq(loop_create(&fb_lock, &fb_loop, NULL), 0);
+}
+
+void fb_init(void)
+{
+	fb_init_bare(256);
+	fill_file();
 	fb_attach(fb_open_held(), (struct limiter_cfg){ .ops.size = 0 });
 }
 

@@ -12,6 +12,7 @@
 #include <linux/virtio_ring.h>
 
 #include "tests/unit/fakes/fake_driver.h"
+#include "tests/unit/fakes/fake_file.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/disk_internal.h"
 
@@ -22,13 +23,13 @@ enum {
 	FB_HELD_FD = 1000, /* what a drain of the engine gives; never waited for */
 };
 
-#define FB_FEATURE(f) ((uint64_t)1 << (f))
-#define FB_FEATURES                                                                 \
-	(FB_FEATURE(VIRTIO_F_VERSION_1) | FB_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
-		FB_FEATURE(VIRTIO_BLK_F_FLUSH) | FB_FEATURE(VIRTIO_BLK_F_DISCARD) | \
-		FB_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
+#define FB_BASIC \
+	(FAKE_FEATURE(VIRTIO_F_VERSION_1) | FAKE_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
+#define FB_WRITABLE \
+	(FAKE_FEATURE(VIRTIO_BLK_F_DISCARD) | FAKE_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
+#define FB_FLUSH FAKE_FEATURE(VIRTIO_BLK_F_FLUSH)
 
-extern char fb_path[];
+extern char fb_path[FAKE_PATH_MAX];
 extern pthread_mutex_t fb_lock;
 extern struct fake_driver fb_drv;
 extern struct loop *fb_loop;
@@ -41,12 +42,19 @@ extern unsigned fb_n_held, fb_n_notified;
 /* Whether a drain of the engine completes everything; if not, it does not answer. */
 extern bool fb_is_quick;
 
-/* A device over the engine is attached and driven. */
+/* Makes an empty file, a driver with a ring of that size, and the loop; no device. */
+void fb_init_bare(uint16_t ring_size);
+/* The same with FB_SECTORS sectors, and a device over the engine, attached and driven.
+ */
 void fb_init(void);
 /* Completes what is held first. */
 void fb_fini(void);
 
-/* Takes the place of what is attached. */
+/* Attaches a device over the file, without limits, that offers flush or does not, in
+ * the place of what is attached. The driver has not seen it yet. */
+struct vdev *fb_attach_file(bool read_only, bool flush);
+
+/* Attaches a device over this disk, with a driver that starts anew. */
 void fb_attach(struct disk *d, struct limiter_cfg limits);
 /* The same over a file that is served at once, with limits of so many bytes and
  * operations in ms. */

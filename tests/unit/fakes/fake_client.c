@@ -12,9 +12,7 @@
 #include "vmm/base/log.h"
 #include "vmm/codec/json.h"
 
-struct fake_server fake = { .dir = "/tmp/husk-server-XX"
-				   "XX"
-				   "XX" };
+struct fake_server fake;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -59,8 +57,8 @@ void client_set_up(void)
 	int fd;
 
 	log_set_level(LOG_OFF);
-	cr_assert(mkdtemp(fake.dir));
-	(void)snprintf(fake.path, sizeof(fake.path), "%s/api.sock", fake.dir);
+	fake.dir = fake_dir();
+	(void)snprintf(fake.path, sizeof(fake.path), "%s/api.sock", fake.dir.path);
 	cr_assert_eq(loop_create(&lock, &fake.loop, &e), 0);
 	fd = unix_listen(fake.path, &fake.file, &e);
 	cr_assert_geq(fd, 0, "%s", e.text);
@@ -74,7 +72,7 @@ void client_tear_down(void)
 	server_destroy(fake.server);
 	loop_destroy(fake.loop);
 	unix_file_remove(&fake.file);
-	(void)rmdir(fake.dir);
+	fake_dir_remove(&fake.dir);
 }
 
 void turns(int n)

@@ -8,6 +8,7 @@
 #define HUSK_FAKE_CLIENT_H
 
 #include "api/server.h"
+#include "tests/unit/fakes/fake_file.h"
 #include "vmm/base/unix_socket.h"
 
 #define HEAD(status, more) \
@@ -24,7 +25,8 @@ enum { FAKE_MAX_BODY = 1000, FAKE_BIG = 1 << 20 };
 struct fake_server {
 	struct loop *loop;
 	struct server *server;
-	char dir[32], path[64]; /* of the socket */
+	struct fake_dir dir;
+	char path[64]; /* of the socket, in dir */
 	struct unix_file file;
 	unsigned served; /* calls of the handler */
 	bool is_ready; /* to answer /later */

@@ -22,6 +22,9 @@ enum {
 	FAKE_HEAP = 0x10000,
 };
 
+/* The bit of feature number f. */
+#define FAKE_FEATURE(f) ((uint64_t)1 << (f))
+
 struct fake_driver {
 	struct guest_mem *mem;
 	uint16_t size;

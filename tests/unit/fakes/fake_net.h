@@ -15,17 +15,16 @@
 
 enum { FN_RX, FN_TX, FN_RING_SIZE = 64, FN_HEADER = 12, FN_ETH = 14 };
 
-#define FN_FEATURE(f) ((uint64_t)1 << (f))
-#define FN_BASIC                                                         \
-	(FN_FEATURE(VIRTIO_F_VERSION_1) | FN_FEATURE(VIRTIO_NET_F_MAC) | \
-		FN_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
-#define FN_MERGING (FN_BASIC | FN_FEATURE(VIRTIO_NET_F_MRG_RXBUF))
-#define FN_OFFLOADS                                                           \
-	(FN_FEATURE(VIRTIO_NET_F_CSUM) | FN_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
-		FN_FEATURE(VIRTIO_NET_F_HOST_TSO6) |                          \
-		FN_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |                         \
-		FN_FEATURE(VIRTIO_NET_F_GUEST_TSO4) |                         \
-		FN_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+#define FN_BASIC                                                             \
+	(FAKE_FEATURE(VIRTIO_F_VERSION_1) | FAKE_FEATURE(VIRTIO_NET_F_MAC) | \
+		FAKE_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
+#define FN_MERGING (FN_BASIC | FAKE_FEATURE(VIRTIO_NET_F_MRG_RXBUF))
+#define FN_OFFLOADS                                                               \
+	(FAKE_FEATURE(VIRTIO_NET_F_CSUM) | FAKE_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
+		FAKE_FEATURE(VIRTIO_NET_F_HOST_TSO6) |                            \
+		FAKE_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |                           \
+		FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO4) |                           \
+		FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
 /* The driver's place in one ring, which is at FAKE_HIGH + q * 0x30000. */
 struct fake_ring {

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "tests/unit/fakes/fake_file.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 
@@ -31,7 +32,7 @@ char fv_path[UNIX_PATH_MAX + 1];
 bool fv_recycle, fv_post_only;
 uint8_t fv_noise[FV_NOISE];
 
-static char dir[64];
+static struct fake_dir dir;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ring ring[3];
 static uint64_t negotiated;
@@ -235,19 +236,24 @@ unsigned fv_tx_done(void)
 	return n;
 }
 
-void fv_say(struct fv_conn *c, uint16_t op, uint32_t flags)
+struct fv_packet fv_packet(const struct fv_conn *c, uint16_t op)
 {
-	static struct fv_packet p;
-
-	p = (struct fv_packet){ .src_cid = FV_CID,
+	return (struct fv_packet){ .src_cid = FV_CID,
 		.dst_cid = 2,
 		.src_port = c->guest_port,
 		.dst_port = c->host_port,
 		.type = VIRTIO_VSOCK_TYPE_STREAM,
 		.op = op,
-		.flags = flags,
 		.buf_alloc = c->buf_alloc,
 		.fwd_cnt = c->fwd_cnt };
+}
+
+void fv_say(struct fv_conn *c, uint16_t op, uint32_t flags)
+{
+	static struct fv_packet p;
+
+	p = fv_packet(c, op);
+	p.flags = flags;
 	fv_send(&p);
 }
 
@@ -255,15 +261,8 @@ void fv_write(struct fv_conn *c, const void *data, uint32_t len)
 {
 	static struct fv_packet p;
 
-	p = (struct fv_packet){ .src_cid = FV_CID,
-		.dst_cid = 2,
-		.src_port = c->guest_port,
-		.dst_port = c->host_port,
-		.len = len,
-		.type = VIRTIO_VSOCK_TYPE_STREAM,
-		.op = VIRTIO_VSOCK_OP_RW,
-		.buf_alloc = c->buf_alloc,
-		.fwd_cnt = c->fwd_cnt };
+	p = fv_packet(c, VIRTIO_VSOCK_OP_RW);
+	p.len = len;
 	memcpy(p.data, data, len);
 	c->sent += len;
 	fv_send(&p);
@@ -338,54 +337,70 @@ void fv_bring_up(uint64_t features)
 		fake_reg(fv_t, VIRTIO_MMIO_STATUS) | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-void fv_replace(void)
+static void create_device(void)
 {
 	struct vdev *v;
 	struct err e;
 
-	mmio_destroy(fv_t);
 	cr_assert_eq(vsock_create(FV_CID, fv_path, fv_loop, &v, &e), 0, "%s", e.text);
 	cr_assert_eq(mmio_create(v, fv_drv.mem, fv_loop, &fv_t, NULL), 0);
+}
+
+void fv_replace(void)
+{
+	mmio_destroy(fv_t);
+	create_device();
+}
+
+/* By xorshift, eight bytes at a time, since every test makes it anew. */
+static void make_noise(void)
+{
+	uint64_t x = 88172645463325252;
+
+	for (size_t i = 0; i < FV_NOISE; i += sizeof(x)) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(fv_noise + i, &x, sizeof(x));
+	}
 }
 
 void fv_attach(void)
 {
-	struct vdev *v;
-	struct err e;
-
 	log_set_level(LOG_OFF);
 	fv_recycle = true;
 	fv_post_only = false;
-	srand(3);
-	for (size_t i = 0; i < FV_NOISE; i++)
-		fv_noise[i] = (uint8_t)rand();
-	strcpy(dir,
-		"/tmp/husk-vsock-XX"
-		"XX"
-		"XX");
-	cr_assert_not_null(mkdtemp(dir));
-	(void)snprintf(fv_path, sizeof(fv_path), "%.40s/v.sock", dir);
+	make_noise();
+	dir = fake_dir();
+	(void)snprintf(fv_path, sizeof(fv_path), "%s/v.sock", dir.path);
 	fake_init(&fv_drv, FV_RING);
 	cr_assert_eq(loop_create(&lock, &fv_loop, NULL), 0);
-	cr_assert_eq(vsock_create(FV_CID, fv_path, fv_loop, &v, &e), 0, "%s", e.text);
-	cr_assert_eq(mmio_create(v, fv_drv.mem, fv_loop, &fv_t, NULL), 0);
+	create_device();
 }
 
-void fv_init(uint64_t features)
+static void init(uint64_t features)
 {
 	fv_attach();
 	fv_bring_up(features);
+	fv_give_rx(FV_RING / 2, FV_BUF);
+}
+
+void fv_init_basic(void)
+{
+	init(FV_BASIC);
+}
+
+void fv_init_event_idx(void)
+{
+	init(FV_BASIC | FAKE_FEATURE(VIRTIO_RING_F_EVENT_IDX));
 }
 
 void fv_fini(void)
 {
-	char cmd[128];
-
 	mmio_destroy(fv_t);
 	loop_destroy(fv_loop);
 	fake_fini(&fv_drv);
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%.60s'", dir);
-	cr_assert_eq(system(cmd), 0);
+	fake_dir_remove(&dir);
 }
 
 static struct sockaddr_un address(const char *suffix)
@@ -427,6 +442,14 @@ bool fv_is_closed(int fd)
 	char byte;
 
 	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+int fv_client(const char *line)
+{
+	int fd = fv_connect();
+
+	fv_put(fd, line);
+	return fd;
 }
 
 int fv_open_host(struct fv_conn *c, uint32_t guest_port)

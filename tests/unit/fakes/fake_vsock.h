@@ -18,11 +18,13 @@ enum {
 	FV_RING = 64, /* entries of each ring */
 	FV_BUF = 4096, /* payload of a receive buffer, unless given otherwise */
 	FV_ALLOC = 256 << 10, /* what the guest says its buffer holds */
+	FV_CONNS_MAX = 1023,
 	FV_PORT_FIRST = 1 << 30, /* of the host's side */
 	FV_NOISE = 1 << 20, /* bytes of it */
 	FV_RX = 0,
 	FV_TX = 1,
 	FV_EVENT = 2,
+	FV_BOTH = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND,
 };
 
 /* A packet, in the host's byte order. */
@@ -40,9 +42,14 @@ extern struct fake_driver fv_drv;
 extern char fv_path[UNIX_PATH_MAX + 1]; /* of the listening socket */
 extern uint8_t fv_noise[FV_NOISE];
 
-/* Device and driver, without receive buffers; attach alone leaves the driver out. */
+#define FV_BASIC FAKE_FEATURE(VIRTIO_F_VERSION_1)
+
+/* A device without a driver. */
 void fv_attach(void);
-void fv_init(uint64_t features);
+/* A device and a driver that has given half of its ring as receive buffers; by the
+ * features: only FV_BASIC, or EVENT_IDX too. */
+void fv_init_basic(void);
+void fv_init_event_idx(void);
 void fv_fini(void);
 /* The driver starts (again), with new rings. */
 void fv_bring_up(uint64_t features);
@@ -91,7 +98,9 @@ struct fv_conn {
 	uint32_t sent, host_alloc, host_fwd; /* what it knows of the host */
 };
 
-/* Sends a packet of a connection. */
+/* A packet of a connection, without data. */
+struct fv_packet fv_packet(const struct fv_conn *c, uint16_t op);
+/* Sends one. */
 void fv_say(struct fv_conn *c, uint16_t op, uint32_t flags);
 void fv_write(struct fv_conn *c, const void *data, uint32_t len);
 /* Bytes that the guest may send. */
@@ -101,6 +110,8 @@ void fv_hear(struct fv_conn *c, const struct fv_packet *p);
 
 /* A client of the listening socket, not blocking. */
 int fv_connect(void);
+/* One that has said this line. */
+int fv_client(const char *line);
 /* A listening socket at the path with _port behind it. */
 int fv_listen(uint32_t port);
 /* Whether fd is at its end, without a byte before. */

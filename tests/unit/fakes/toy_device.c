@@ -19,7 +19,7 @@ static int toy_notify(struct vdev *v, unsigned q)
 	int r = toy->notify_result;
 
 	assert(v->queue[q].desc); /* started, or the transport is wrong */
-	toy->notifies[q]++;
+	toy->notifications[q]++;
 	toy->notify_result = 0;
 	return r;
 }

@@ -25,7 +25,7 @@ struct toy {
 	pthread_mutex_t lock;
 	struct loop *loop;
 	struct mmio *t;
-	unsigned starts, notifies[2], drains, destroys;
+	unsigned starts, notifications[2], drains, destroys;
 	bool in_flight; /* drain gives in_flight_fd */
 	int in_flight_fd;
 	int notify_result; /* of the next notification; then 0 again */

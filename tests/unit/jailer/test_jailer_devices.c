@@ -16,6 +16,8 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+#include "tests/unit/fakes/fake_file.h"
+
 enum { NODES = 4, USERFAULTFD_MINOR = 125, ID = 1234 };
 
 /* What an attacker does to a node as soon as it is made. */
@@ -30,9 +32,7 @@ static struct {
 	bool on;
 } fake;
 
-static char dir[] = "/tmp/husk-jailer-XX"
-		    "XX"
-		    "XX";
+static struct fake_dir dir;
 static struct jail_dirs dirs;
 static struct err err;
 
@@ -85,8 +85,8 @@ int fchownat(int fd, const char *name, uid_t uid, gid_t gid, int flags)
 
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(dir));
-	dirs.dev = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fake_dir();
+	dirs.dev = open(dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cr_assert_geq(dirs.dev, 0);
 	cr_assert_eq(mkdirat(dirs.dev, "net", 0700), 0);
 	dirs.net = openat(dirs.dev, "net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -95,13 +95,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char command[64];
-
 	fake.on = false;
 	close(dirs.net);
 	close(dirs.dev);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
+	fake_dir_remove(&dir);
 }
 
 TestSuite(jailer_devices, .init = set_up, .fini = tear_down);

@@ -16,28 +16,24 @@
 #include "jailer/chroot.h"
 #include "jailer/paths.h"
 #include "jailer/process.h"
+#include "tests/unit/fakes/fake_file.h"
 #include "vmm/base/io.h"
 
-static char dir[] = "/tmp/husk-jailer-XX"
-		    "XX"
-		    "XX";
+static struct fake_dir dir;
 static struct err err;
 static int at;
 
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(dir));
-	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fake_dir();
+	at = open(dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cr_assert_geq(at, 0);
 	cr_assert_eq(fchdir(at), 0);
 }
 
 static void tear_down(void)
 {
-	char command[64];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
+	fake_dir_remove(&dir);
 	close(at);
 }
 

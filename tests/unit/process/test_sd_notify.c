@@ -55,21 +55,17 @@ Test(sd_notify, does_nothing_when_nobody_asks)
 
 Test(sd_notify, says_ready_to_a_path)
 {
-	char dir[] = "/tmp/husk-notify-XX"
-		     "XX"
-		     "XX";
+	struct fake_dir dir = fake_dir();
 	char path[64];
 	int fd;
 
-	cr_assert_not_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/s", dir);
+	(void)snprintf(path, sizeof(path), "%s/s", dir.path);
 	fd = launcher(path);
 	(void)setenv("NOTIFY_SOCKET", path, 1);
 	cr_expect_eq(sd_notify_ready(&e), 0, "%s", e.text);
 	expect_ready(fd);
 	close(fd);
-	(void)unlink(path);
-	(void)rmdir(dir);
+	fake_dir_remove(&dir);
 }
 
 Test(sd_notify, says_ready_to_an_abstract_name)

@@ -55,36 +55,36 @@ static void notify(unsigned q)
 	toy_poll(&toy);
 }
 
-Test(mmio_life, serves_notifies_by_eventfd_and_by_register)
+Test(mmio_life, serves_notifications_by_eventfd_and_by_register)
 {
 	bring_up();
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 2);
+	cr_assert_eq(toy.notifications[0], 2);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 2);
+	cr_assert_eq(toy.notifications[0], 2);
 }
 
-Test(mmio_life, ignores_notifies_before_driver_ok)
+Test(mmio_life, ignores_notifications_before_driver_ok)
 {
 	notify(0);
 	cr_assert(fake_negotiate(t, TOY_TRANSPORT));
 	fake_set_queue(t, 0, &toy.drv);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	cr_assert_eq(mmio_faults(t), 0);
 }
 
-Test(mmio_life, ignores_notifies_of_queues_that_are_not_there)
+Test(mmio_life, ignores_notifications_of_queues_that_are_not_there)
 {
 	bring_up();
 	notify(1); /* never made ready */
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 2);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, UINT32_MAX);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0] + toy.notifies[1], 0);
+	cr_assert_eq(toy.notifications[0] + toy.notifications[1], 0);
 	cr_assert_eq(mmio_faults(t), 0);
 }
 
@@ -93,11 +93,11 @@ Test(mmio_life, calls_again_a_device_that_has_work_left)
 	bring_up();
 	toy.notify_result = 1;
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 2);
+	cr_assert_eq(toy.notifications[0], 2);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 2);
+	cr_assert_eq(toy.notifications[0], 2);
 }
 
 Test(mmio_life, needs_a_reset_after_a_guest_fault)
@@ -121,7 +121,7 @@ Test(mmio_life, serves_nothing_and_does_not_spin_while_it_needs_a_reset)
 	bring_up();
 	vdev_fault(mmio_vdev(t));
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	cr_assert_eq(read(mmio_notify_fd(t, 0), &count, sizeof(count)), -1);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, status() | VIRTIO_CONFIG_S_FAILED);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0xf);
@@ -138,7 +138,7 @@ Test(mmio_life, works_again_after_the_reset)
 	fake_bring_up(t, &toy.drv, TOY_TRANSPORT);
 	cr_assert_not(needs_reset());
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 	vdev_fault(mmio_vdev(t));
 	cr_assert_eq(mmio_faults(t), 2);
 }
@@ -152,7 +152,7 @@ Test(mmio_life, drains_on_reset_and_forgets_the_queues)
 	cr_assert_null(mmio_vdev(t)->queue[0].desc);
 	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_QUEUE_READY), 0);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(toy.drains, 1);
 }
@@ -169,7 +169,7 @@ Test(mmio_life, takes_a_bad_ring_for_a_guest_fault_and_does_not_start)
 	cr_assert_eq(toy.starts, 0);
 	cr_assert_eq(fake_irqs(t), 1);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 }
 
 Test(mmio_life, takes_a_size_that_does_not_fit_16_bits_for_a_fault)
@@ -198,16 +198,16 @@ Test(mmio_life, is_unharmed_by_garbage_in_every_register)
 	cr_assert_eq(status(), 0xf);
 }
 
-Test(mmio_life, keeps_notifies_that_come_while_it_is_paused)
+Test(mmio_life, keeps_notifications_that_come_while_it_is_paused)
 {
 	bring_up();
 	mmio_pause(t);
 	cr_assert_eq(toy.drains, 1);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	mmio_resume(t);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 }
 
 Test(mmio_life, raises_a_pending_interrupt_again_on_resume)
@@ -280,7 +280,7 @@ Test(mmio_life, survives_a_snapshot)
 	mmio_resume(t);
 	cr_assert_eq(fake_irqs(t), 1);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 	stream_fini(&s);
 }
 
@@ -312,7 +312,7 @@ Test(mmio_life, stays_faulted_over_a_snapshot)
 	cr_assert_eq(toy.starts, 0);
 	mmio_resume(t);
 	toy_poll(&toy);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	stream_fini(&s);
 }
 
@@ -422,13 +422,13 @@ Test(mmio_life, takes_nothing_until_the_reset_is_complete)
 	fake_set_reg(t, VIRTIO_MMIO_STATUS, 0);
 	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NUM, 1);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 0);
+	cr_assert_eq(toy.notifications[0], 0);
 	cr_assert_eq(toy.dev.queue[0].size, 8);
 	toy.in_flight = false;
 	cr_assert_eq(status(), 0);
 	fake_bring_up(t, &toy.drv, TOY_TRANSPORT);
 	notify(0);
-	cr_assert_eq(toy.notifies[0], 1);
+	cr_assert_eq(toy.notifications[0], 1);
 }
 
 Test(mmio_life, completes_a_reset_with_the_first_write_after_it)

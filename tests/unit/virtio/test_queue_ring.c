@@ -164,7 +164,7 @@ Test(queue_ring, heeds_the_no_interrupt_flag)
 	cr_assert_not(queue_wants_interrupt(&q));
 }
 
-Test(queue_ring, does_not_notify_of_nothing)
+Test(queue_ring, does_not_interrupt_for_nothing)
 {
 	cr_assert_eq(start(false), 0);
 	cr_assert_not(queue_wants_interrupt(&q));
@@ -173,7 +173,7 @@ Test(queue_ring, does_not_notify_of_nothing)
 	cr_assert_not(queue_wants_interrupt(&q));
 }
 
-Test(queue_ring, notifies_when_the_used_event_is_passed)
+Test(queue_ring, interrupts_when_the_used_event_is_passed)
 {
 	cr_assert_eq(start(true), 0);
 	fake_set_avail_flags(&drv, VRING_AVAIL_F_NO_INTERRUPT); /* means nothing here */
@@ -187,7 +187,7 @@ Test(queue_ring, notifies_when_the_used_event_is_passed)
 	cr_assert_not(queue_wants_interrupt(&q));
 }
 
-Test(queue_ring, asks_for_notifies_by_flag)
+Test(queue_ring, asks_for_notifications_by_flag)
 {
 	cr_assert_eq(start(false), 0);
 	cr_assert(queue_want_notify(&q, false));
@@ -196,7 +196,7 @@ Test(queue_ring, asks_for_notifies_by_flag)
 	cr_assert_eq(fake_used_flags(&drv), 0);
 }
 
-Test(queue_ring, asks_for_notifies_by_event)
+Test(queue_ring, asks_for_notifications_by_event)
 {
 	cr_assert_eq(start(true), 0);
 	for (unsigned i = 0; i < 3; i++)
@@ -208,7 +208,7 @@ Test(queue_ring, asks_for_notifies_by_event)
 	cr_assert_eq(fake_used_flags(&drv), 0);
 }
 
-Test(queue_ring, tells_what_came_before_notifies_were_asked_for)
+Test(queue_ring, tells_what_came_before_notifications_were_asked_for)
 {
 	cr_assert_eq(start(true), 0);
 	fake_post(&drv, &(struct fake_span){ FAKE_HEAP, 16, false }, 1);
@@ -243,7 +243,7 @@ Test(queue_ring, marks_the_used_ring_dirty_when_tracking_begins_after_the_start)
 	cr_assert(guest_is_dirty(drv.mem, FAKE_USED));
 }
 
-Test(queue_ring, asks_for_a_notify_past_what_waits)
+Test(queue_ring, asks_for_a_notification_past_what_waits)
 {
 	const struct fake_span span = { FAKE_HEAP, 16, false };
 

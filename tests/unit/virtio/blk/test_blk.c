@@ -9,35 +9,18 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/fakes/fake_driver.h"
-#include "virtio/blk/blk.h"
-#include "vmm/base/log.h"
+#include "tests/unit/fakes/fake_blk.h"
 
-enum { SECTORS = 64, STATUS_UNSET = 0xee };
+enum { SECTORS = 64 };
 
-#define FEATURE(f) ((uint64_t)1 << (f))
-#define BASIC (FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
-#define WRITABLE (FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
-#define FLUSH FEATURE(VIRTIO_BLK_F_FLUSH)
-
-static char path[] = "/tmp/husk-blk-XX"
-		     "XX"
-		     "XX";
-static const struct limiter_cfg no_limits;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fake_driver drv;
-static struct loop *loop;
-static struct mmio *t;
 static gpa_t status_at;
 
 /* Sector i begins with i, and is filled with its low byte. */
 static void fill_disk(void)
 {
-	int fd = mkstemp(path);
+	int fd = open(fb_path, O_WRONLY | O_CLOEXEC);
 
 	cr_assert_geq(fd, 0);
 	for (uint64_t i = 0; i < SECTORS; i++) {
@@ -50,77 +33,35 @@ static void fill_disk(void)
 	close(fd);
 }
 
-static void attach(bool read_only, bool flush)
-{
-	struct disk *disk;
-	struct vdev *v;
-
-	mmio_destroy(t);
-	cr_assert_eq(disk_open(path, read_only, &disk, NULL), 0);
-	cr_assert_eq(blk_create("disk0", disk, flush, loop, &no_limits, &v, NULL), 0);
-	cr_assert_eq(mmio_create(v, drv.mem, loop, &t, NULL), 0);
-}
-
 static void set_up(void)
 {
-	log_set_level(LOG_OFF);
+	fb_init_bare(64);
 	fill_disk();
-	fake_init(&drv, 64);
-	cr_assert_eq(loop_create(&lock, &loop, NULL), 0);
-	attach(false, true);
-	fake_bring_up(t, &drv, BASIC | WRITABLE | FLUSH);
-	status_at = fake_alloc(&drv, 1, STATUS_UNSET);
+	fb_attach_file(false, true);
+	fake_bring_up(fb_t, &fb_drv, FB_BASIC | FB_WRITABLE | FB_FLUSH);
+	status_at = fake_alloc(&fb_drv, 1, FB_STATUS_UNSET);
 }
 
-static void tear_down(void)
-{
-	mmio_destroy(t);
-	loop_destroy(loop);
-	fake_fini(&drv);
-	(void)unlink(path);
-}
-
-TestSuite(blk, .init = set_up, .fini = tear_down);
+TestSuite(blk, .init = set_up, .fini = fb_fini);
 
 static gpa_t header(uint32_t type, uint64_t sector)
 {
 	struct virtio_blk_outhdr h = { .type = htole32(type),
 		.sector = htole64(sector) };
-	gpa_t at = fake_alloc(&drv, sizeof(h), 0);
+	gpa_t at = fake_alloc(&fb_drv, sizeof(h), 0);
 
-	memcpy(fake_at(&drv, at, sizeof(h)), &h, sizeof(h));
+	memcpy(fake_at(&fb_drv, at, sizeof(h)), &h, sizeof(h));
 	return at;
-}
-
-static void one_turn(void)
-{
-	cr_assert_eq(loop_poll(loop, 0), 0);
-}
-
-static bool has_notify(void)
-{
-	struct pollfd p = { .fd = mmio_notify_fd(t, 0), .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1;
-}
-
-/* The device has as many turns as it asks for: on a slow machine, any request may use
- * one up. */
-static void notify(void)
-{
-	fake_set_reg(t, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-	while (has_notify())
-		one_turn();
 }
 
 static bool faulted(void)
 {
-	return fake_reg(t, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET;
+	return fake_reg(fb_t, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
 static uint8_t status(void)
 {
-	return *(uint8_t *)fake_at(&drv, status_at, 1);
+	return *(uint8_t *)fake_at(&fb_drv, status_at, 1);
 }
 
 /* Posts header, data (when len > 0) and status, and returns the status; *used is the
@@ -135,23 +76,18 @@ static uint8_t request(uint32_t type, uint64_t sector, gpa_t data, uint32_t len,
 	if (len > 0)
 		spans[n++] = (struct fake_span){ data, len, wr };
 	spans[n++] = (struct fake_span){ status_at, 1, true };
-	*(uint8_t *)fake_at(&drv, status_at, 1) = STATUS_UNSET;
-	fake_post(&drv, spans, n);
-	notify();
+	*(uint8_t *)fake_at(&fb_drv, status_at, 1) = FB_STATUS_UNSET;
+	fake_post(&fb_drv, spans, n);
+	fb_notify();
 	cr_assert_not(faulted());
-	cr_assert(fake_take_used(&drv, &id, used ? used : &ignored));
+	cr_assert(fake_take_used(&fb_drv, &id, used ? used : &ignored));
 	return status();
-}
-
-static const struct blk_stats *stats(void)
-{
-	return blk_stats(mmio_vdev(t));
 }
 
 /* First 8 bytes of a sector in the file. */
 static uint64_t on_disk(uint64_t sector)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(fb_path, O_RDONLY | O_CLOEXEC);
 	uint64_t value = 0;
 
 	cr_assert_eq(pread(fd, &value, sizeof(value), (off_t)sector * DISK_SECTOR),
@@ -163,9 +99,9 @@ static uint64_t on_disk(uint64_t sector)
 /* A range of a discard or write-zeroes. */
 static gpa_t ranges(const struct virtio_blk_discard_write_zeroes *r, unsigned n)
 {
-	gpa_t at = fake_alloc(&drv, n * sizeof(*r), 0);
+	gpa_t at = fake_alloc(&fb_drv, n * sizeof(*r), 0);
 
-	memcpy(fake_at(&drv, at, n * sizeof(*r)), r, n * sizeof(*r));
+	memcpy(fake_at(&fb_drv, at, n * sizeof(*r)), r, n * sizeof(*r));
 	return at;
 }
 
@@ -179,56 +115,56 @@ static uint8_t one_range(uint32_t type, uint64_t sector, uint32_t n, uint32_t fl
 
 Test(blk, reads)
 {
-	gpa_t data = fake_alloc(&drv, 1024, 0);
-	uint64_t *first = fake_at(&drv, data, 1024);
+	gpa_t data = fake_alloc(&fb_drv, 1024, 0);
+	uint64_t *first = fake_at(&fb_drv, data, 1024);
 	uint32_t used;
 
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 7, data, 1024, true, &used), 0);
 	cr_assert_eq(used, 1025);
 	cr_assert_eq(first[0], 7);
 	cr_assert_eq(first[64], 8);
-	cr_assert_eq(stats()->read_count, 1);
-	cr_assert_eq(stats()->read_bytes, 1024);
-	cr_assert_eq(fake_irqs(t), 1);
+	cr_assert_eq(fb_stats()->read_count, 1);
+	cr_assert_eq(fb_stats()->read_bytes, 1024);
+	cr_assert_eq(fake_irqs(fb_t), 1);
 }
 
 Test(blk, writes)
 {
-	gpa_t data = fake_alloc(&drv, 512, 0x5a);
+	gpa_t data = fake_alloc(&fb_drv, 512, 0x5a);
 	uint32_t used;
 
 	cr_assert_eq(request(VIRTIO_BLK_T_OUT, 63, data, 512, false, &used), 0);
 	cr_assert_eq(used, 1);
 	cr_assert_eq(on_disk(63), 0x5a5a5a5a5a5a5a5a);
 	cr_assert_eq(on_disk(62), 62);
-	cr_assert_eq(stats()->write_bytes, 512);
+	cr_assert_eq(fb_stats()->write_bytes, 512);
 }
 
 Test(blk, flushes_when_that_was_negotiated)
 {
 	cr_assert_eq(request(VIRTIO_BLK_T_FLUSH, 0, 0, 0, false, NULL), 0);
-	cr_assert_eq(stats()->flush_count, 1);
-	fake_reboot(&drv);
-	status_at = fake_alloc(&drv, 1, STATUS_UNSET);
-	fake_bring_up(t, &drv, BASIC);
+	cr_assert_eq(fb_stats()->flush_count, 1);
+	fake_reboot(&fb_drv);
+	status_at = fake_alloc(&fb_drv, 1, FB_STATUS_UNSET);
+	fake_bring_up(fb_t, &fb_drv, FB_BASIC);
 	cr_assert_eq(
 		request(VIRTIO_BLK_T_FLUSH, 0, 0, 0, false, NULL), VIRTIO_BLK_S_UNSUPP);
 }
 
 Test(blk, tells_its_serial)
 {
-	gpa_t data = fake_alloc(&drv, 32, 0xaa);
+	gpa_t data = fake_alloc(&fb_drv, 32, 0xaa);
 	char expected[DISK_SERIAL_BYTES];
 	struct disk *disk;
 	uint32_t used;
 
-	cr_assert_eq(disk_open(path, true, &disk, NULL), 0);
+	cr_assert_eq(disk_open(fb_path, true, &disk, NULL), 0);
 	disk_serial(disk, expected);
 	disk_close(disk);
 	cr_assert_eq(request(VIRTIO_BLK_T_GET_ID, 0, data, 32, true, &used), 0);
 	cr_assert_eq(used, 21);
-	cr_assert_arr_eq(fake_at(&drv, data, 20), expected, 20);
-	cr_assert_eq(*(uint8_t *)fake_at(&drv, data + 20, 1), 0xaa);
+	cr_assert_arr_eq(fake_at(&fb_drv, data, 20), expected, 20);
+	cr_assert_eq(*(uint8_t *)fake_at(&fb_drv, data + 20, 1), 0xaa);
 	cr_assert_eq(request(VIRTIO_BLK_T_GET_ID, 0, data, 19, true, NULL),
 		VIRTIO_BLK_S_IOERR);
 }
@@ -264,7 +200,7 @@ Test(blk, zeroes_ranges)
 Test(blk, assumes_nothing_about_framing)
 {
 	gpa_t h = header(VIRTIO_BLK_T_IN, 3),
-	      data = fake_alloc(&drv, 513, STATUS_UNSET);
+	      data = fake_alloc(&fb_drv, 513, FB_STATUS_UNSET);
 	struct fake_span spans[] = {
 		{ h, 1, false }, { h + 1, 14, false }, { h + 15, 1, false },
 		{ data, 500, true },
@@ -272,24 +208,24 @@ Test(blk, assumes_nothing_about_framing)
 	};
 	uint32_t id, used;
 
-	fake_post_indirect(&drv, spans, ARRAY_LEN(spans), NULL);
-	notify();
-	cr_assert(fake_take_used(&drv, &id, &used));
+	fake_post_indirect(&fb_drv, spans, ARRAY_LEN(spans), NULL);
+	fb_notify();
+	cr_assert(fake_take_used(&fb_drv, &id, &used));
 	cr_assert_eq(used, 513);
-	cr_assert_eq(*(uint64_t *)fake_at(&drv, data, 8), 3);
-	cr_assert_eq(*(uint8_t *)fake_at(&drv, data + 511, 1), 3);
-	cr_assert_eq(*(uint8_t *)fake_at(&drv, data + 512, 1), 0);
+	cr_assert_eq(*(uint64_t *)fake_at(&fb_drv, data, 8), 3);
+	cr_assert_eq(*(uint8_t *)fake_at(&fb_drv, data + 511, 1), 3);
+	cr_assert_eq(*(uint8_t *)fake_at(&fb_drv, data + 512, 1), 0);
 }
 
 Test(blk, takes_header_and_data_from_one_span)
 {
 	gpa_t all = header(VIRTIO_BLK_T_OUT, 5);
-	gpa_t data = fake_alloc(&drv, 512, 0x77);
+	gpa_t data = fake_alloc(&fb_drv, 512, 0x77);
 	struct fake_span spans[] = { { all, 528, false }, { status_at, 1, true } };
 
 	cr_assert_eq(data, all + 16);
-	fake_post(&drv, spans, 2);
-	notify();
+	fake_post(&fb_drv, spans, 2);
+	fb_notify();
 	cr_assert_eq(status(), 0);
 	cr_assert_eq(on_disk(5), 0x7777777777777777);
 }
@@ -299,24 +235,25 @@ Test(blk, moves_254_segments_in_one_request)
 	static struct fake_span spans[256];
 	uint32_t id, used;
 
-	cr_assert_eq(truncate(path, 256 * 512), 0);
-	attach(false, true);
-	fake_bring_up(t, &drv, BASIC);
+	cr_assert_eq(truncate(fb_path, 256 * 512), 0);
+	fb_attach_file(false, true);
+	fake_bring_up(fb_t, &fb_drv, FB_BASIC);
 	spans[0] = (struct fake_span){ header(VIRTIO_BLK_T_IN, 0), 16, false };
 	for (unsigned i = 1; i < 255; i++)
-		spans[i] = (struct fake_span){ fake_alloc(&drv, 512, 0xff), 512, true };
+		spans[i] =
+			(struct fake_span){ fake_alloc(&fb_drv, 512, 0xff), 512, true };
 	spans[255] = (struct fake_span){ status_at, 1, true };
-	fake_post_indirect(&drv, spans, 256, NULL);
-	notify();
+	fake_post_indirect(&fb_drv, spans, 256, NULL);
+	fb_notify();
 	cr_assert_eq(status(), 0);
-	cr_assert(fake_take_used(&drv, &id, &used));
+	cr_assert(fake_take_used(&fb_drv, &id, &used));
 	cr_assert_eq(used, 254 * 512 + 1);
-	cr_assert_eq(*(uint64_t *)fake_at(&drv, spans[64].at, 8), 63);
+	cr_assert_eq(*(uint64_t *)fake_at(&fb_drv, spans[64].at, 8), 63);
 }
 
 Test(blk, refuses_to_reach_past_the_disk)
 {
-	gpa_t data = fake_alloc(&drv, 1024, 0);
+	gpa_t data = fake_alloc(&fb_drv, 1024, 0);
 
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 64, data, 512, true, NULL), 1);
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 63, data, 1024, true, NULL), 1);
@@ -325,13 +262,13 @@ Test(blk, refuses_to_reach_past_the_disk)
 	cr_assert_eq(
 		request(VIRTIO_BLK_T_IN, UINT64_MAX / 512, data, 512, true, NULL), 1);
 	cr_assert_eq(request(VIRTIO_BLK_T_OUT, 1ull << 55, data, 512, false, NULL), 1);
-	cr_assert_eq(stats()->invalid_reqs_count, 6);
-	cr_assert_eq(stats()->read_count + stats()->write_count, 0);
+	cr_assert_eq(fb_stats()->invalid_reqs_count, 6);
+	cr_assert_eq(fb_stats()->read_count + fb_stats()->write_count, 0);
 }
 
 Test(blk, refuses_data_that_is_no_whole_sector)
 {
-	gpa_t data = fake_alloc(&drv, 1024, 0);
+	gpa_t data = fake_alloc(&fb_drv, 1024, 0);
 
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 0, data, 511, true, NULL), 1);
 	cr_assert_eq(request(VIRTIO_BLK_T_OUT, 0, data, 513, false, NULL), 1);
@@ -341,18 +278,18 @@ Test(blk, refuses_data_that_is_no_whole_sector)
 
 Test(blk, refuses_data_in_the_wrong_direction)
 {
-	gpa_t data = fake_alloc(&drv, 512, 0x99);
+	gpa_t data = fake_alloc(&fb_drv, 512, 0x99);
 
 	cr_assert_eq(request(VIRTIO_BLK_T_OUT, 2, data, 512, true, NULL), 1);
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 2, data, 512, false, NULL), 1);
 	cr_assert_eq(on_disk(2), 2);
-	cr_assert_eq(*(uint8_t *)fake_at(&drv, data, 1), 0x99);
+	cr_assert_eq(*(uint8_t *)fake_at(&fb_drv, data, 1), 0x99);
 }
 
 Test(blk, refuses_data_in_both_directions)
 {
 	static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT };
-	gpa_t data = fake_alloc(&drv, 1024, 0x99);
+	gpa_t data = fake_alloc(&fb_drv, 1024, 0x99);
 
 	for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
 		struct fake_span spans[] = {
@@ -362,11 +299,11 @@ Test(blk, refuses_data_in_both_directions)
 			{ status_at, 1, true },
 		};
 
-		fake_post(&drv, spans, 4);
-		notify();
+		fake_post(&fb_drv, spans, 4);
+		fb_notify();
 		cr_assert_eq(status(), VIRTIO_BLK_S_IOERR);
 		cr_assert_eq(on_disk(2), 2);
-		cr_assert_eq(*(uint8_t *)fake_at(&drv, data + 512, 1), 0x99);
+		cr_assert_eq(*(uint8_t *)fake_at(&fb_drv, data + 512, 1), 0x99);
 	}
 }
 
@@ -407,29 +344,29 @@ Test(blk, refuses_bad_ranges)
 
 Test(blk, does_not_write_to_a_read_only_disk)
 {
-	gpa_t data = fake_alloc(&drv, 512, 0x11);
+	gpa_t data = fake_alloc(&fb_drv, 512, 0x11);
 
-	attach(true, false);
-	fake_bring_up(t, &drv, BASIC | FEATURE(VIRTIO_BLK_F_RO));
+	fb_attach_file(true, false);
+	fake_bring_up(fb_t, &fb_drv, FB_BASIC | FAKE_FEATURE(VIRTIO_BLK_F_RO));
 	cr_assert_eq(request(VIRTIO_BLK_T_OUT, 0, data, 512, false, NULL), 1);
 	cr_assert_eq(one_range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
 	cr_assert_eq(
 		one_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
-	cr_assert_eq(stats()->invalid_reqs_count, 3);
-	cr_assert_eq(stats()->execute_fails, 0); /* not even tried */
+	cr_assert_eq(fb_stats()->invalid_reqs_count, 3);
+	cr_assert_eq(fb_stats()->execute_fails, 0); /* not even tried */
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 5, data, 512, true, NULL), 0);
 	cr_assert_eq(on_disk(0), 0);
 }
 
 Test(blk, fails_requests_that_the_disk_fails)
 {
-	gpa_t data = fake_alloc(&drv, 512, 0);
+	gpa_t data = fake_alloc(&fb_drv, 512, 0);
 	uint32_t used;
 
-	cr_assert_eq(truncate(path, 512), 0);
+	cr_assert_eq(truncate(fb_path, 512), 0);
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 1, data, 512, true, &used), 1);
 	cr_assert_eq(used, 1);
-	cr_assert_eq(stats()->execute_fails, 1);
+	cr_assert_eq(fb_stats()->execute_fails, 1);
 	cr_assert_eq(request(VIRTIO_BLK_T_IN, 0, data, 512, true, NULL), 0);
 }
 
@@ -437,10 +374,10 @@ Test(blk, takes_a_chain_without_a_status_byte_for_a_fault)
 {
 	struct fake_span span = { header(VIRTIO_BLK_T_IN, 0), 16, false };
 
-	fake_post(&drv, &span, 1);
-	notify();
+	fake_post(&fb_drv, &span, 1);
+	fb_notify();
 	cr_assert(faulted());
-	cr_assert_eq(fake_used_idx(&drv), 0);
+	cr_assert_eq(fake_used_idx(&fb_drv), 0);
 }
 
 Test(blk, takes_a_short_header_for_a_fault)
@@ -448,10 +385,10 @@ Test(blk, takes_a_short_header_for_a_fault)
 	struct fake_span spans[] = { { header(VIRTIO_BLK_T_IN, 0), 15, false },
 		{ status_at, 1, true } };
 
-	fake_post(&drv, spans, 2);
-	notify();
+	fake_post(&fb_drv, spans, 2);
+	fb_notify();
 	cr_assert(faulted());
-	cr_assert_eq(status(), STATUS_UNSET);
+	cr_assert_eq(status(), FB_STATUS_UNSET);
 }
 
 Test(blk, answers_what_came_before_a_fault)
@@ -460,32 +397,32 @@ Test(blk, answers_what_came_before_a_fault)
 		{ status_at, 1, true } };
 	uint32_t id, used;
 
-	fake_post(&drv, good, 2);
-	fake_offer(&drv, 64);
-	notify();
+	fake_post(&fb_drv, good, 2);
+	fake_offer(&fb_drv, 64);
+	fb_notify();
 	cr_assert(faulted());
 	cr_assert_eq(status(), 0);
-	cr_assert(fake_take_used(&drv, &id, &used));
-	cr_assert_eq(fake_reg(t, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
+	cr_assert(fake_take_used(&fb_drv, &id, &used));
+	cr_assert_eq(fake_reg(fb_t, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
 }
 
 Test(blk, answers_a_batch_with_one_interrupt)
 {
 	struct fake_span spans[] = { { header(VIRTIO_BLK_T_IN, 0), 16, false },
-		{ fake_alloc(&drv, 512, 0), 512, true }, { status_at, 1, true } };
+		{ fake_alloc(&fb_drv, 512, 0), 512, true }, { status_at, 1, true } };
 
 	for (unsigned i = 0; i < 20; i++)
-		fake_post(&drv, spans, 3);
-	notify();
-	cr_assert_eq(fake_used_idx(&drv), 20);
-	cr_assert_eq(fake_irqs(t), 1);
-	cr_assert_eq(stats()->queue_event_count, 1);
+		fake_post(&fb_drv, spans, 3);
+	fb_notify();
+	cr_assert_eq(fake_used_idx(&fb_drv), 20);
+	cr_assert_eq(fake_irqs(fb_t), 1);
+	cr_assert_eq(fb_stats()->queue_event_count, 1);
 }
 
-Test(blk, counts_notifies_for_nothing)
+Test(blk, counts_notifications_for_nothing)
 {
-	notify();
-	cr_assert_eq(stats()->queue_event_count, 1);
-	cr_assert_eq(stats()->no_avail_buffer, 1);
-	cr_assert_eq(fake_irqs(t), 0);
+	fb_notify();
+	cr_assert_eq(fb_stats()->queue_event_count, 1);
+	cr_assert_eq(fb_stats()->no_avail_buffer, 1);
+	cr_assert_eq(fake_irqs(fb_t), 0);
 }

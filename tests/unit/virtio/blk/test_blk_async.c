@@ -144,7 +144,7 @@ Test(blk_async, does_not_write_to_guest_memory_after_a_reset)
 	cr_assert_arr_eq(memory, before, FAKE_LOW_END);
 	free(before);
 	fake_reboot(&fb_drv);
-	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
+	fake_bring_up(fb_t, &fb_drv, (FB_BASIC | FB_WRITABLE | FB_FLUSH));
 	p[0] = fb_post(VIRTIO_BLK_T_IN, 9, 512, 0xff);
 	fb_notify();
 	fb_complete(0, 0);
@@ -241,7 +241,7 @@ Test(blk_async, is_reset_under_load)
 		fake_reboot(&fb_drv);
 		fb_poll(0);
 		cr_assert_eq(fake_used_idx(&fb_drv), 0);
-		fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
+		fake_bring_up(fb_t, &fb_drv, (FB_BASIC | FB_WRITABLE | FB_FLUSH));
 	}
 }
 

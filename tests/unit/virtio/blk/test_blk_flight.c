@@ -170,7 +170,7 @@ Test(blk_flight, is_reset_when_nothing_is_in_flight_any_more)
 	cr_assert_lt(busy(), 0);
 	cr_assert_eq(status_register(), 0);
 	fake_reboot(&fb_drv);
-	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
+	fake_bring_up(fb_t, &fb_drv, (FB_BASIC | FB_WRITABLE | FB_FLUSH));
 	p = fb_post(VIRTIO_BLK_T_IN, 9, 512, 0xff);
 	fb_notify();
 	fb_complete(0, 0);

@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 
 #include "tests/unit/fakes/fake_blk.h"
+#include "tests/unit/fakes/fake_stream.h"
 #include "vmm/base/clock.h"
 
 TestSuite(blk_limits, .init = fb_init, .fini = fb_fini, .timeout = 60);
@@ -113,7 +114,7 @@ Test(blk_limits, is_limited_again_after_a_reset)
 	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 2);
 	fake_reboot(&fb_drv);
-	fake_bring_up(fb_t, &fb_drv, FB_FEATURES);
+	fake_bring_up(fb_t, &fb_drv, (FB_BASIC | FB_WRITABLE | FB_FLUSH));
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	fb_notify();
 	cr_assert_eq(fake_used_idx(&fb_drv), 0);
@@ -138,21 +139,17 @@ Test(blk_limits, is_told_of_new_limits_while_it_waits)
 
 Test(blk_limits, keeps_its_limits_in_a_snapshot)
 {
-	struct stream s, l;
+	struct fake_stream f;
 
 	fb_attach_limited(0, 3, FB_LONG_MS);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	fb_notify();
 	mmio_pause(fb_t);
-	stream_init_save(&s);
-	cr_assert_eq(mmio_snap(fb_t, &s), 0);
-	cr_assert_eq(stream_finish(&s), 0);
+	cr_assert_eq(mmio_snap(fb_t, fake_save(&f)), 0);
 	mmio_resume(fb_t);
 	mmio_pause(fb_t);
-	stream_init_load(&l, s.buf, s.len);
-	cr_assert_eq(mmio_snap(fb_t, &l), 0);
-	stream_fini(&s);
+	cr_assert_eq(fake_loaded(&f, mmio_snap(fb_t, fake_load(&f))), 0);
 	mmio_resume(fb_t);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);
 	(void)fb_post(VIRTIO_BLK_T_IN, 0, 512, 0xff);

@@ -13,12 +13,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "tests/unit/fakes/fake_file.h"
 #include "tests/unit/fakes/limit_cpu.h"
 #include "virtio/blk/disk_internal.h"
 
-static char dir[] = "/tmp/husk-disk-XX"
-		    "XX"
-		    "XX";
+static struct fake_dir dir;
 static char path[64];
 static struct err err;
 static struct disk *d;
@@ -26,15 +25,14 @@ static struct disk *d;
 static void set_up(void)
 {
 	limit_cpu_time();
-	cr_assert_not_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/disk", dir);
+	dir = fake_dir();
+	(void)snprintf(path, sizeof(path), "%s/disk", dir.path);
 }
 
 static void tear_down(void)
 {
 	disk_close(d);
-	(void)unlink(path);
-	(void)rmdir(dir);
+	fake_dir_remove(&dir);
 }
 
 TestSuite(disk, .init = set_up, .fini = tear_down);
@@ -98,9 +96,9 @@ Test(disk, names_what_cannot_be_opened_and_why)
 
 Test(disk, refuses_a_directory)
 {
-	cr_assert_eq(disk_open(dir, true, &d, &err), -EISDIR);
+	cr_assert_eq(disk_open(dir.path, true, &d, &err), -EISDIR);
 	cr_assert_not_null(strstr(err.text, "Is a directory"), "%s", err.text);
-	cr_assert_eq(disk_open(dir, false, &d, &err), -EISDIR);
+	cr_assert_eq(disk_open(dir.path, false, &d, &err), -EISDIR);
 }
 
 Test(disk, refuses_a_fifo_without_waiting_for_its_writer, .timeout = 10)
@@ -291,17 +289,10 @@ Test(disk, zeroes_what_is_no_whole_page)
 Test(disk, zeroes_by_hand_where_the_host_cannot)
 {
 	static char buf[1 << 20], zero[1 << 20];
-	char shm[] = "/dev/shm/husk-disk-XX"
-		     "XX"
-		     "XX";
-	int fd = mkstemp(shm);
+	struct fake_file shm = fake_file(buf, sizeof(buf)); /* of a tmpfs */
 
-	if (fd < 0)
-		cr_skip_test("no tmpfs");
-	cr_assert_eq(ftruncate(fd, sizeof(buf)), 0);
-	close(fd);
-	cr_assert_eq(disk_open(shm, false, &d, &err), 0);
-	(void)unlink(shm);
+	cr_assert_eq(disk_open(shm.path, false, &d, &err), 0);
+	fake_file_close(&shm);
 	memset(buf, 'x', sizeof(buf));
 	cr_assert_eq(transfer(DISK_WRITE, 0, buf, sizeof(buf)), 0);
 	cr_assert_eq(range(DISK_ZERO, false, 512, sizeof(buf) - 1024), 0);

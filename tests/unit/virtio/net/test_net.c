@@ -58,8 +58,8 @@ Test(net, tells_its_address_and_mtu)
 	cr_expect_arr_eq(config, fn_mac, 6);
 	cr_expect_eq(config[10] | config[11] << 8, 1400);
 	cr_expect_eq(config[12] | config[13] | config[14] | config[15], 0);
-	cr_expect(mmio_vdev(net.t)->features & FN_FEATURE(VIRTIO_NET_F_MAC));
-	cr_expect(mmio_vdev(net.t)->features & FN_FEATURE(VIRTIO_NET_F_MTU));
+	cr_expect(mmio_vdev(net.t)->features & FAKE_FEATURE(VIRTIO_NET_F_MAC));
+	cr_expect(mmio_vdev(net.t)->features & FAKE_FEATURE(VIRTIO_NET_F_MTU));
 }
 
 static int create(
@@ -80,9 +80,9 @@ Test(net, offers_address_and_mtu_only_when_they_are_set)
 	struct vdev *v;
 
 	cr_assert_eq(create("eth1", &none, &v, NULL), 0);
-	cr_expect_not(v->features & FN_FEATURE(VIRTIO_NET_F_MAC));
-	cr_expect_not(v->features & FN_FEATURE(VIRTIO_NET_F_MTU));
-	cr_expect(v->features & FN_FEATURE(VIRTIO_NET_F_MRG_RXBUF));
+	cr_expect_not(v->features & FAKE_FEATURE(VIRTIO_NET_F_MAC));
+	cr_expect_not(v->features & FAKE_FEATURE(VIRTIO_NET_F_MTU));
+	cr_expect(v->features & FAKE_FEATURE(VIRTIO_NET_F_MRG_RXBUF));
 	v->ops->destroy(v);
 }
 

@@ -90,7 +90,7 @@ Test(net_rx, assumes_nothing_about_framing)
 	cr_expect_eq(byte_at(at + 99), 7);
 }
 
-Test(net_rx, needs_no_notify_for_buffers_that_were_there_before_the_driver_was_ready)
+Test(net_rx, needs_no_notification_for_buffers_given_before_the_driver_was_ready)
 {
 	gpa_t at;
 
@@ -114,7 +114,7 @@ Test(net_rx, takes_one_interrupt_for_many_frames)
 	cr_expect_eq(fn_stats(&net)->rx_tap_event_count, 1);
 }
 
-Test(net_rx, leaves_frames_in_the_tap_without_buffers_and_goes_on_with_the_notify)
+Test(net_rx, leaves_frames_in_the_tap_without_buffers_and_goes_on_when_notified)
 {
 	fn_wire_send(&net, 60, 1);
 	fn_wire_send(&net, 61, 2);
@@ -134,7 +134,7 @@ Test(net_rx, leaves_frames_in_the_tap_without_buffers_and_goes_on_with_the_notif
 	cr_expect_eq(fn_stats(&net)->rx_fails, 0);
 }
 
-Test(net_rx, asks_for_notifies_only_when_the_ring_is_dry)
+Test(net_rx, asks_for_notifications_only_when_the_ring_is_dry)
 {
 	gpa_t flags = FAKE_HIGH + 0x20000;
 
@@ -370,15 +370,15 @@ static bool takes(uint64_t features, uint8_t flags, uint8_t gso_type)
 		return false;
 	cr_expect_eq(header_at(at).gso_type, gso_type);
 	cr_expect_eq(header_at(at).flags,
-		features & FN_FEATURE(VIRTIO_NET_F_GUEST_CSUM) ? flags : 0);
+		features & FAKE_FEATURE(VIRTIO_NET_F_GUEST_CSUM) ? flags : 0);
 	return true;
 }
 
 Test(net_rx, gives_no_driver_offloads_that_it_did_not_accept)
 {
-	uint64_t csum = FN_FEATURE(VIRTIO_NET_F_GUEST_CSUM),
-		 tso4 = csum | FN_FEATURE(VIRTIO_NET_F_GUEST_TSO4),
-		 tso6 = csum | FN_FEATURE(VIRTIO_NET_F_GUEST_TSO6);
+	uint64_t csum = FAKE_FEATURE(VIRTIO_NET_F_GUEST_CSUM),
+		 tso4 = csum | FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO4),
+		 tso6 = csum | FAKE_FEATURE(VIRTIO_NET_F_GUEST_TSO6);
 
 	cr_expect(takes(0, VIRTIO_NET_HDR_F_DATA_VALID, 0)); /* which is cleared */
 	cr_expect_not(takes(0, VIRTIO_NET_HDR_F_NEEDS_CSUM, 0));
@@ -413,7 +413,7 @@ Test(net_rx, takes_few_chains_of_much_room_in_a_turn)
 
 /* guest: a buffer lies over the driver's index, so that the last frame of a turn makes
  * the next buffer available itself, after the device has looked for one. */
-Test(net_rx, goes_on_with_a_frame_left_over_from_a_notifies_turn_at_the_next)
+Test(net_rx, goes_on_with_a_frame_that_the_turn_of_a_notification_left_over)
 {
 	enum { RUNTS = 63, TURN = 64 };
 	uint8_t frame[150] = { 0 };

@@ -211,10 +211,10 @@ Test(net_tx, refuses_offloads_that_were_not_negotiated)
 	fn_bring_up(&net, FN_BASIC, FN_RING_SIZE);
 	cr_expect_not(sends(header(1, 0, 0, 0, 34, 16)));
 	cr_expect(sends(plain));
-	fn_bring_up(&net, FN_BASIC | FN_FEATURE(VIRTIO_NET_F_CSUM), FN_RING_SIZE);
+	fn_bring_up(&net, FN_BASIC | FAKE_FEATURE(VIRTIO_NET_F_CSUM), FN_RING_SIZE);
 	cr_expect(sends(header(1, 0, 0, 0, 34, 16)));
 	cr_expect_not(sends(header(1, 1, 54, 40, 34, 16)));
-	fn_bring_up(&net, FN_BASIC | FN_OFFLOADS | FN_FEATURE(VIRTIO_NET_F_HOST_ECN),
+	fn_bring_up(&net, FN_BASIC | FN_OFFLOADS | FAKE_FEATURE(VIRTIO_NET_F_HOST_ECN),
 		FN_RING_SIZE);
 	cr_expect(sends(header(1, 0x81, 54, 40, 34, 16)));
 	cr_expect_eq(got[1], 0x81);
@@ -281,7 +281,7 @@ Test(net_tx, drops_frames_that_the_tap_refuses)
 	cr_expect_not(fn_faulted(&net));
 }
 
-Test(net_tx, asks_for_no_notifies_while_it_waits_for_the_tap)
+Test(net_tx, asks_for_no_notifications_while_it_waits_for_the_tap)
 {
 	gpa_t flags = FAKE_HIGH + 0x30000 + 0x20000;
 
@@ -292,7 +292,7 @@ Test(net_tx, asks_for_no_notifies_while_it_waits_for_the_tap)
 	cr_expect_eq(*(uint8_t *)fake_at(&net.drv, flags, 1), 0);
 }
 
-Test(net_tx, counts_a_notify_for_nothing)
+Test(net_tx, counts_a_notification_for_nothing)
 {
 	fn_notify(&net, FN_TX);
 	cr_expect_eq(stats()->no_tx_avail_buffer, 1);

@@ -14,15 +14,7 @@
 #include "virtio/vsock/states.h"
 #include "vmm/base/clock.h"
 
-#define FEATURE(f) ((uint64_t)1 << (f))
-
-static void set_up(void)
-{
-	fv_init(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX));
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
-TestSuite(vsock, .init = set_up, .fini = fv_fini);
+TestSuite(vsock, .init = fv_init_event_idx, .fini = fv_fini);
 
 /* --- how connections begin --- */
 
@@ -208,7 +200,7 @@ Test(vsock, refuses_the_guest_ports_whose_path_does_not_fit)
 	memset(fv_path + n, 'x', UNIX_PATH_MAX - 3 - n); /* for "_77" and no more */
 	fv_path[UNIX_PATH_MAX - 3] = '\0';
 	fv_replace();
-	fv_bring_up(FEATURE(VIRTIO_F_VERSION_1));
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(FV_RING / 2, FV_BUF);
 	l = fv_listen(77);
 	c.host_port = 777; /* which, cut, would be the path of 77 */

@@ -14,13 +14,10 @@
 #include "tests/unit/fakes/fake_vsock.h"
 #include "tests/unit/fakes/limit_cpu.h"
 
-#define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
-
 static void set_up(void)
 {
 	limit_cpu_time();
-	fv_init(BASIC);
-	fv_give_rx(FV_RING / 2, FV_BUF);
+	fv_init_basic();
 }
 
 static void set_up_without_driver(void)
@@ -32,24 +29,12 @@ static void set_up_without_driver(void)
 TestSuite(vsock_bad, .init = set_up, .fini = fv_fini);
 TestSuite(vsock_bad_new, .init = set_up_without_driver, .fini = fv_fini);
 
-static int client(const char *line)
-{
-	int fd = fv_connect();
-
-	cr_assert_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
-	return fd;
-}
-
 static struct fv_packet packet(const struct fv_conn *c, uint16_t op)
 {
-	return (struct fv_packet){ .src_cid = FV_CID,
-		.dst_cid = 2,
-		.src_port = c->guest_port,
-		.dst_port = c->host_port,
-		.type = VIRTIO_VSOCK_TYPE_STREAM,
-		.op = op,
-		.buf_alloc = FV_ALLOC,
-		.fwd_cnt = c->fwd_cnt };
+	struct fv_packet p = fv_packet(c, op);
+
+	p.buf_alloc = FV_ALLOC;
+	return p;
 }
 
 Test(vsock_bad, drops_what_is_from_or_for_another)
@@ -192,7 +177,7 @@ Test(vsock_bad, refuses_an_answer_that_was_not_asked_for)
 		fv_say(&(struct fv_conn){ .guest_port = 1 }, VIRTIO_VSOCK_OP_RW, 0);
 		(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 	}
-	fd = client("CONNECT 52\n");
+	fd = fv_client("CONNECT 52\n");
 	fv_settle();
 	fv_say(&c, VIRTIO_VSOCK_OP_RESPONSE, 0);
 	cr_assert(fv_is_closed(fd));
@@ -239,9 +224,9 @@ Test(vsock_bad, faults_on_a_packet_without_a_whole_header)
 	cr_assert_eq(fv_stats()->tx_queue_event_fails, 1);
 	cr_assert(fv_is_closed(fd));
 	close(fd);
-	fd = client("CONNECT 52\n"); /* waits for a driver that does better */
+	fd = fv_client("CONNECT 52\n"); /* waits for a driver that does better */
 	cr_assert(fv_is_idle());
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	(void)fv_expect(VIRTIO_VSOCK_OP_REQUEST);
 	close(fd);
@@ -249,9 +234,9 @@ Test(vsock_bad, faults_on_a_packet_without_a_whole_header)
 
 Test(vsock_bad_new, faults_on_a_receive_buffer_without_room)
 {
-	int fd = client("CONNECT 52\n");
+	int fd = fv_client("CONNECT 52\n");
 
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(1, 0);
 	fv_settle();
 	cr_assert(fv_faulted());
@@ -310,7 +295,7 @@ Test(vsock_bad_new, takes_few_chains_of_much_room_in_a_turn)
 		.op = htole16(VIRTIO_VSOCK_OP_RW) };
 	gpa_t at = fake_alloc(&fv_drv, sizeof(h), 0);
 
-	fv_bring_up(BASIC | (uint64_t)1 << VIRTIO_RING_F_INDIRECT_DESC);
+	fv_bring_up(FV_BASIC | FAKE_FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
 	fv_settle();
 	memcpy(fake_at(&fv_drv, at, sizeof(h)), &h, sizeof(h));
 	for (unsigned i = 0; i < 6; i++)

@@ -12,17 +12,7 @@
 #include "tests/unit/fakes/fake_vsock.h"
 #include "vmm/base/clock.h"
 
-#define FEATURE(f) ((uint64_t)1 << (f))
-
-enum { BOTH = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND };
-
-static void set_up(void)
-{
-	fv_init(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX));
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
-TestSuite(vsock_end, .init = set_up, .fini = fv_fini);
+TestSuite(vsock_end, .init = fv_init_event_idx, .fini = fv_fini);
 
 Test(vsock_end, tells_the_guest_of_the_hosts_end_after_the_last_byte)
 {
@@ -32,7 +22,7 @@ Test(vsock_end, tells_the_guest_of_the_hosts_end_after_the_last_byte)
 	fv_put(fd, "last");
 	close(fd);
 	fv_expect_data(&c, "last");
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 	cr_assert(fv_is_idle());
 	fv_say(&c, VIRTIO_VSOCK_OP_RST, 0);
 	fv_expect_nothing();
@@ -66,7 +56,7 @@ Test(vsock_end, lets_the_host_end_its_sending_and_read_the_answer)
 		fv_write(&c, "answer", 6);
 		fv_expect_text(fd, "answer");
 		fv_write(&c, ", the rest", 10);
-		fv_say(&c, VIRTIO_VSOCK_OP_SHUTDOWN, BOTH);
+		fv_say(&c, VIRTIO_VSOCK_OP_SHUTDOWN, FV_BOTH);
 		fv_expect_text(fd, ", the rest");
 		(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 		cr_assert(fv_is_closed(fd));
@@ -91,7 +81,7 @@ Test(vsock_end, lets_the_guest_end_first_and_read_on)
 		fv_put(fd, "answer");
 		cr_assert_eq(shutdown(fd, SHUT_WR), 0);
 		fv_expect_data(&c, "answer");
-		cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+		cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 		fv_say(&c, VIRTIO_VSOCK_OP_RST, 0);
 		fv_expect_nothing();
 		close(fd);
@@ -145,7 +135,7 @@ Test(vsock_end, tells_the_guest_when_a_host_that_sent_all_hangs_up)
 		fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, VIRTIO_VSOCK_SHUTDOWN_SEND);
 	cr_assert(fv_is_idle());
 	close(fd);
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 	cr_assert(fv_is_idle());
 	fv_say(&c, VIRTIO_VSOCK_OP_RST, 0);
 	fv_expect_nothing();
@@ -174,7 +164,7 @@ Test(vsock_end, lets_the_host_end_its_receiving_and_send_on)
 	fv_put(fd, ", the rest");
 	fv_expect_data(&c, ", the rest");
 	close(fd);
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 }
 
 /* The host closes before husk has read what it sent: writes fail, reads succeed. */
@@ -193,7 +183,7 @@ Test(vsock_end, reads_what_a_host_sent_that_is_gone)
 	fv_recycle = true;
 	fv_settle();
 	fv_expect_data(&c, "last words");
-	while (fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags != BOTH)
+	while (fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags != FV_BOTH)
 		;
 	fv_expect_nothing();
 }
@@ -253,7 +243,7 @@ Test(vsock_end, lets_the_guest_end_its_receiving)
 	fv_expect_text(fd, "still here");
 	cr_assert(fv_is_idle());
 	close(fd);
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 }
 
 Test(vsock_end, answers_two_halves_as_a_whole)
@@ -314,7 +304,7 @@ Test(vsock_end, uses_the_ports_of_an_ended_connection_again)
 		if (i % 2) {
 			fv_say(&c, VIRTIO_VSOCK_OP_RST, 0);
 		} else {
-			fv_say(&c, VIRTIO_VSOCK_OP_SHUTDOWN, BOTH);
+			fv_say(&c, VIRTIO_VSOCK_OP_SHUTDOWN, FV_BOTH);
 			(void)fv_expect(VIRTIO_VSOCK_OP_RST);
 		}
 		close(fd);

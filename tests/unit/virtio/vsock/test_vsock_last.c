@@ -12,11 +12,7 @@
 #include "tests/unit/fakes/fake_vsock.h"
 #include "vmm/base/clock.h"
 
-#define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
-
 enum {
-	BOTH = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND,
-	CONNS_MAX = 1023,
 	/* of a slow host, in bytes: 64 KiB in husk, 128 in the kernel, and a packet */
 	HELD_MAX = (64 + 128 + 40) << 10,
 };
@@ -37,19 +33,13 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 	return (int)syscall(SYS_setsockopt, fd, level, name, &bytes, len);
 }
 
-static void set_up(void)
-{
-	fv_init(BASIC);
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
 static void set_up_small(void)
 {
 	sndbuf_max = 32 << 10;
-	set_up();
+	fv_init_basic();
 }
 
-TestSuite(vsock_last, .init = set_up, .fini = fv_fini, .timeout = 30);
+TestSuite(vsock_last, .init = fv_init_basic, .fini = fv_fini, .timeout = 30);
 TestSuite(vsock_left, .init = set_up_small, .fini = fv_fini, .timeout = 60);
 
 /* --- how the guest's side ends --- */
@@ -61,7 +51,7 @@ static void by_rst(struct fv_conn *c)
 
 static void by_shutdown(struct fv_conn *c)
 {
-	fv_say(c, VIRTIO_VSOCK_OP_SHUTDOWN, BOTH);
+	fv_say(c, VIRTIO_VSOCK_OP_SHUTDOWN, FV_BOTH);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST); /* now, so that its port is free */
 }
 
@@ -100,7 +90,7 @@ static void by_reset(struct fv_conn *c)
 static void by_restart(struct fv_conn *c)
 {
 	(void)c;
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_settle();
 }
 
@@ -180,7 +170,7 @@ static void expect_all(int fd, uint32_t n, const char *how)
 static void begin_anew(void)
 {
 	fv_replace();
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(FV_RING / 2, FV_BUF);
 }
 
@@ -379,12 +369,12 @@ Test(vsock_left, port_is_free_at_once)
 
 Test(vsock_left, oldest_gives_its_place_to_a_new_connection)
 {
-	static int fd[CONNS_MAX];
+	static int fd[FV_CONNS_MAX];
 	struct fv_conn c = { 0 };
 	uint32_t n = 0;
 	int l = fv_listen(9), client, other;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		c = (struct fv_conn){ .guest_port = i };
 		fd[i] = fv_open_host(&c, 52);
 		if (i >= 3)
@@ -392,7 +382,7 @@ Test(vsock_left, oldest_gives_its_place_to_a_new_connection)
 		n = fv_clog(&c);
 		by_rst(&c);
 	}
-	cr_assert_eq(fv_stats()->conns_added, CONNS_MAX);
+	cr_assert_eq(fv_stats()->conns_added, FV_CONNS_MAX);
 	client = fv_open_host(&c, 52);
 	c = (struct fv_conn){ .guest_port = 2000 };
 	other = fv_open_guest(&c, l, 9);
@@ -405,7 +395,7 @@ Test(vsock_left, oldest_gives_its_place_to_a_new_connection)
 		cr_expect_lt(got, (ssize_t)n);
 		cr_expect(fv_is_closed(fd[i]));
 	}
-	for (unsigned i = 0; i < CONNS_MAX; i++)
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++)
 		close(fd[i]);
 	close(client);
 	close(other);

@@ -15,30 +15,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "tests/unit/fakes/fake_stream.h"
 #include "tests/unit/fakes/fake_vsock.h"
 #include "vmm/base/unix_socket.h"
 
-#define FEATURE(f) ((uint64_t)1 << (f))
-#define BASIC FEATURE(VIRTIO_F_VERSION_1)
-
-enum { CONNS_MAX = 1023 };
-
-static void set_up(void)
-{
-	fv_init(BASIC);
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
-TestSuite(vsock_life, .init = set_up, .fini = fv_fini);
+TestSuite(vsock_life, .init = fv_init_basic, .fini = fv_fini);
 TestSuite(vsock_new, .init = fv_attach, .fini = fv_fini);
-
-static int client(const char *line)
-{
-	int fd = fv_connect();
-
-	cr_assert_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
-	return fd;
-}
 
 /* --- creation and activation --- */
 
@@ -122,10 +104,10 @@ Test(vsock_new, shows_the_cid_to_the_driver)
 
 Test(vsock_new, accepts_nobody_before_the_driver_is_ready)
 {
-	int fd = client("CONNECT 52\n");
+	int fd = fv_client("CONNECT 52\n");
 
 	cr_assert(fv_is_idle());
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 52);
 	close(fd);
@@ -133,7 +115,7 @@ Test(vsock_new, accepts_nobody_before_the_driver_is_ready)
 
 Test(vsock_new, goes_with_clients_in_its_backlog)
 {
-	int fd = client("CONNECT 52\n");
+	int fd = fv_client("CONNECT 52\n");
 
 	fv_replace();
 	cr_assert(fv_is_closed(fd) || errno == ECONNRESET);
@@ -145,9 +127,9 @@ Test(vsock_new, works_with_all_features_that_it_offers)
 	struct fv_conn c = { .guest_port = 1 };
 	int l = fv_listen(9), fd;
 
-	fv_bring_up(mmio_vdev(fv_t)->features | BASIC |
-		FEATURE(VIRTIO_RING_F_EVENT_IDX) |
-		FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
+	fv_bring_up(mmio_vdev(fv_t)->features | FV_BASIC |
+		FAKE_FEATURE(VIRTIO_RING_F_EVENT_IDX) |
+		FAKE_FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
 	fv_give_rx(4, FV_BUF);
 	for (unsigned i = 0; i < 100; i++) {
 		fd = fv_open_guest(&c, l, 9);
@@ -168,7 +150,7 @@ Test(vsock_life, lies_still_while_paused_and_goes_on)
 
 	mmio_pause(fv_t);
 	cr_assert_eq(write(fd, "while paused", 12), 12);
-	other = client("CONNECT 53\n");
+	other = fv_client("CONNECT 53\n");
 	cr_assert(fv_is_idle());
 	cr_assert_not(fv_recv(&p));
 	cr_assert_eq(fv_stats()->conns_added, 1);
@@ -188,7 +170,7 @@ Test(vsock_life, lies_still_while_paused_and_goes_on)
 Test(vsock_life, does_not_count_a_pause_towards_a_deadline, .timeout = 20)
 {
 	struct fv_conn c = { .guest_port = 52 };
-	int fd = client("CONNECT 52\n");
+	int fd = fv_client("CONNECT 52\n");
 	char line[32];
 
 	c.host_port = fv_expect(VIRTIO_VSOCK_OP_REQUEST)->src_port;
@@ -206,7 +188,7 @@ Test(vsock_life, ends_all_connections_for_a_snapshot_and_shuts_the_gate)
 {
 	struct fv_conn a = { 0 }, b = { .guest_port = 7 };
 	int l = fv_listen(9), fd = fv_open_host(&a, 52), fd2 = fv_open_guest(&b, l, 9);
-	int waiting = client("CONN");
+	int waiting = fv_client("CONN");
 
 	fv_give_event();
 	fv_give_event();
@@ -243,7 +225,7 @@ Test(vsock_life, keeps_the_event_until_the_guest_has_a_buffer_for_it)
 	mmio_pause(fv_t);
 	vsock_reset_transport(mmio_vdev(fv_t));
 	mmio_resume(fv_t);
-	fd = client("CONNECT 52\n");
+	fd = fv_client("CONNECT 52\n");
 	fv_expect_nothing();
 	fv_give_event();
 	fv_notify(FV_EVENT);
@@ -258,17 +240,12 @@ Test(vsock_life, keeps_the_event_until_the_guest_has_a_buffer_for_it)
 /* Saves, and loads into another device in its place. */
 static void clone_device(void)
 {
-	struct stream s, l;
+	struct fake_stream f;
 
-	stream_init_save(&s);
-	cr_assert_eq(mmio_snap(fv_t, &s), 0);
-	cr_assert_eq(stream_finish(&s), 0);
+	cr_assert_eq(mmio_snap(fv_t, fake_save(&f)), 0);
 	fv_replace();
 	mmio_pause(fv_t);
-	stream_init_load(&l, s.buf, s.len);
-	cr_assert_eq(mmio_snap(fv_t, &l), 0);
-	cr_assert_eq(stream_finish(&l), 0);
-	stream_fini(&s);
+	cr_assert_eq(fake_loaded(&f, mmio_snap(fv_t, fake_load(&f))), 0);
 }
 
 Test(vsock_life, goes_on_after_a_load_with_gate_and_ports)
@@ -282,7 +259,7 @@ Test(vsock_life, goes_on_after_a_load_with_gate_and_ports)
 	vsock_reset_transport(mmio_vdev(fv_t));
 	clone_device();
 	close(fd);
-	fd = client("CONNECT 52\n");
+	fd = fv_client("CONNECT 52\n");
 	mmio_resume(fv_t);
 	cr_assert_gt(fake_irqs(fv_t), 0);
 	fv_expect_nothing();
@@ -334,9 +311,9 @@ Test(vsock_life, ends_connections_when_the_driver_resets)
 	fv_settle();
 	cr_assert(fv_is_closed(fd));
 	close(fd);
-	fd = client("CONNECT 52\n");
+	fd = fv_client("CONNECT 52\n");
 	cr_assert(fv_is_idle());
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 52);
 	close(fd);
@@ -349,7 +326,7 @@ Test(vsock_life, forgets_the_connections_of_the_driver_before)
 
 	cr_assert_eq(write(fd, "for the one before", 18), 18);
 	fv_say(&(struct fv_conn){ .guest_port = 1 }, VIRTIO_VSOCK_OP_RW, 0);
-	fv_bring_up(BASIC); /* before the loop comes round */
+	fv_bring_up(FV_BASIC); /* before the loop comes round */
 	fv_give_rx(4, FV_BUF);
 	fv_notify(FV_RX);
 	fv_expect_nothing();
@@ -359,56 +336,53 @@ Test(vsock_life, forgets_the_connections_of_the_driver_before)
 	close(fd);
 }
 
-Test(vsock_life, opens_the_gate_for_a_driver_that_begins_anew)
+/* The guest hears of a client although it has not taken the event of the reset. */
+static void begin_anew_after_a_reset_transport(void)
 {
 	int fd;
 
-	fv_give_event();
 	mmio_pause(fv_t);
 	vsock_reset_transport(mmio_vdev(fv_t));
 	mmio_resume(fv_t);
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
-	fd = client("CONNECT 52\n");
+	fd = fv_client("CONNECT 52\n");
 	(void)fv_expect(VIRTIO_VSOCK_OP_REQUEST);
-	cr_assert_eq(fv_recv_event(), -1);
 	close(fd);
+}
+
+Test(vsock_life, opens_the_gate_for_a_driver_that_begins_anew)
+{
+	fv_give_event();
+	begin_anew_after_a_reset_transport();
+	cr_assert_eq(fv_recv_event(), -1);
 }
 
 Test(vsock_new, has_nobody_to_tell_before_the_driver_is_ready)
 {
-	int fd;
-
-	mmio_pause(fv_t);
-	vsock_reset_transport(mmio_vdev(fv_t));
-	mmio_resume(fv_t);
-	fv_bring_up(BASIC);
-	fv_give_rx(4, FV_BUF);
-	fd = client("CONNECT 52\n");
-	(void)fv_expect(VIRTIO_VSOCK_OP_REQUEST);
-	close(fd);
+	begin_anew_after_a_reset_transport();
 }
 
 /* --- many --- */
 
 Test(vsock_life, serves_a_thousand_connections_and_no_more_than_1023, .timeout = 60)
 {
-	static struct fv_conn c[CONNS_MAX + 1];
-	static int fd[CONNS_MAX];
+	static struct fv_conn c[FV_CONNS_MAX + 1];
+	static int fd[FV_CONNS_MAX];
 	int l = fv_listen(9), extra;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		c[i] = (struct fv_conn){ .guest_port = i };
 		fd[i] = i % 2 ? fv_open_host(&c[i], i) : fv_open_guest(&c[i], l, 9);
 	}
-	extra = client("CONNECT 52\n");
+	extra = fv_client("CONNECT 52\n");
 	fv_expect_nothing();
 	cr_assert(fv_is_closed(extra) || errno == ECONNRESET);
 	close(extra);
-	c[CONNS_MAX] = (struct fv_conn){ .guest_port = 5000, .host_port = 9 };
-	fv_say(&c[CONNS_MAX], VIRTIO_VSOCK_OP_REQUEST, 0);
+	c[FV_CONNS_MAX] = (struct fv_conn){ .guest_port = 5000, .host_port = 9 };
+	fv_say(&c[FV_CONNS_MAX], VIRTIO_VSOCK_OP_REQUEST, 0);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST);
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		char word[16];
 		int n = snprintf(word, sizeof(word), "word %u", i);
 		struct fv_packet *p;
@@ -425,12 +399,12 @@ Test(vsock_life, serves_a_thousand_connections_and_no_more_than_1023, .timeout =
 	cr_assert(fv_is_idle());
 	fake_set_reg(fv_t, VIRTIO_MMIO_STATUS, 0);
 	fv_settle();
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		cr_assert(fv_is_closed(fd[i]));
 		close(fd[i]);
 	}
-	cr_assert_eq(fv_stats()->conns_added, CONNS_MAX + 1);
-	cr_assert_eq(fv_stats()->conns_removed, CONNS_MAX + 1);
+	cr_assert_eq(fv_stats()->conns_added, FV_CONNS_MAX + 1);
+	cr_assert_eq(fv_stats()->conns_removed, FV_CONNS_MAX + 1);
 	close(extra);
 	close(l);
 }

@@ -11,20 +11,7 @@
 
 #include "tests/unit/fakes/fake_vsock.h"
 
-#define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
-
-enum {
-	BOTH = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND,
-	CONNS_MAX = 1023,
-};
-
-static void set_up(void)
-{
-	fv_init(BASIC);
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
-TestSuite(vsock_places, .init = set_up, .fini = fv_fini, .timeout = 30);
+TestSuite(vsock_places, .init = fv_init_basic, .fini = fv_fini, .timeout = 30);
 
 /* --- places of those who wait for the guest --- */
 
@@ -33,7 +20,7 @@ Test(vsock_places, guest_without_buffers_holds_its_own_connection_for_a_while_on
 	struct fv_conn c = { .guest_port = 7, .host_port = 9, .buf_alloc = FV_ALLOC };
 	int l = fv_listen(9), fd;
 
-	fv_bring_up(BASIC); /* and no buffer to receive */
+	fv_bring_up(FV_BASIC); /* and no buffer to receive */
 	fv_say(&c, VIRTIO_VSOCK_OP_REQUEST, 0);
 	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	cr_assert_geq(fd, 0);
@@ -53,7 +40,7 @@ Test(vsock_places, guest_without_buffers_gets_what_a_host_said_that_is_gone)
 	struct fv_conn c = { .guest_port = 7, .host_port = 9, .buf_alloc = FV_ALLOC };
 	int l = fv_listen(9), fd;
 
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_say(&c, VIRTIO_VSOCK_OP_REQUEST, 0);
 	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	fv_put(fd, "banner");
@@ -63,7 +50,7 @@ Test(vsock_places, guest_without_buffers_gets_what_a_host_said_that_is_gone)
 	fv_notify(FV_RX);
 	(void)fv_expect(VIRTIO_VSOCK_OP_RESPONSE);
 	fv_expect_data(&c, "banner");
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
 	close(l);
 }
 
@@ -71,11 +58,11 @@ Test(vsock_places, guest_without_buffers_gets_what_a_host_said_that_is_gone)
  * does loses its place to another. */
 Test(vsock_places, host_that_hung_up_waits_for_the_guest_while_there_are_places)
 {
-	static int fd[CONNS_MAX];
+	static int fd[FV_CONNS_MAX];
 	struct fv_conn slow[3], c;
 	int extra;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		c = (struct fv_conn){ .buf_alloc = i < 3 ? 10 : 0 };
 		fd[i] = fv_open_host(&c, 52);
 		if (i >= 3)
@@ -92,8 +79,8 @@ Test(vsock_places, host_that_hung_up_waits_for_the_guest_while_there_are_places)
 	(void)fv_expect(VIRTIO_VSOCK_OP_RST); /* it gave its place up */
 	fv_say(&slow[1], VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0);
 	fv_expect_data(&slow[1], " and more");
-	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, BOTH);
-	for (unsigned i = 3; i < CONNS_MAX; i++)
+	cr_assert_eq(fv_expect(VIRTIO_VSOCK_OP_SHUTDOWN)->flags, FV_BOTH);
+	for (unsigned i = 3; i < FV_CONNS_MAX; i++)
 		close(fd[i]);
 	close(extra);
 }
@@ -107,7 +94,7 @@ static void set_up_few(void)
 	struct rlimit few = { LIMIT, 2 * FAR };
 
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	set_up();
+	fv_init_basic();
 }
 
 TestSuite(vsock_few, .init = set_up_few, .fini = fv_fini, .timeout = 30);

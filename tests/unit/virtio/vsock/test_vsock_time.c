@@ -15,9 +15,7 @@
 #include "tests/unit/fakes/fake_vsock.h"
 #include "vmm/base/clock.h"
 
-#define BASIC ((uint64_t)1 << VIRTIO_F_VERSION_1)
-
-enum { CONNS_MAX = 1023, TIMEOUT_MS = 2000, TIMEOUT_US = TIMEOUT_MS * 1000 };
+enum { TIMEOUT_MS = 2000, TIMEOUT_US = TIMEOUT_MS * 1000 };
 
 /* --- the host's epoll, which fails when it is told to --- */
 
@@ -50,13 +48,7 @@ int timerfd_settime(
 	return (int)syscall(SYS_timerfd_settime, fd, flags, when, old);
 }
 
-static void set_up(void)
-{
-	fv_init(BASIC);
-	fv_give_rx(FV_RING / 2, FV_BUF);
-}
-
-TestSuite(vsock_time, .init = set_up, .fini = fv_fini, .timeout = 30);
+TestSuite(vsock_time, .init = fv_init_basic, .fini = fv_fini, .timeout = 30);
 TestSuite(vsock_time_new, .init = fv_attach, .fini = fv_fini, .timeout = 30);
 
 /* Serves the loop until that many ms after the moment. */
@@ -85,11 +77,11 @@ static void expect_closed(int fd, uint64_t from_us, uint64_t to_us)
 	cr_expect_geq(clock_us(), from_us + TIMEOUT_US);
 }
 
+/* A client that has said this, and whose words have been read. */
 static int client(const char *line)
 {
-	int fd = fv_connect();
+	int fd = fv_client(line);
 
-	fv_put(fd, line);
 	fv_settle();
 	return fd;
 }
@@ -113,12 +105,12 @@ Test(vsock_time, waits_for_a_line_as_long_as_it_takes)
 
 Test(vsock_time, gives_the_place_of_the_oldest_silent_client_to_another)
 {
-	static int fd[CONNS_MAX];
+	static int fd[FV_CONNS_MAX];
 	struct fv_conn nowhere = { .guest_port = 6, .host_port = 10 };
 	struct fv_conn guest = { .guest_port = 7 };
 	int l = fv_listen(9), host, other;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++)
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++)
 		fd[i] = client(i % 2 ? "CONN" : "");
 	cr_expect_not(fv_is_closed(fd[0]));
 	host = client("CONNECT 52\n");
@@ -135,9 +127,9 @@ Test(vsock_time, gives_the_place_of_the_oldest_silent_client_to_another)
 	cr_expect_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 53);
 	close(client(""));
 	cr_expect(fv_is_closed(fd[2]));
-	for (unsigned i = 3; i < CONNS_MAX; i++)
+	for (unsigned i = 3; i < FV_CONNS_MAX; i++)
 		cr_expect_not(fv_is_closed(fd[i]), "%u", i);
-	for (unsigned i = 0; i < CONNS_MAX; i++)
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++)
 		close(fd[i]);
 	close(host);
 	close(other);
@@ -214,7 +206,7 @@ Test(vsock_time_new, accepts_a_while_after_it_could_not_watch_for_clients)
 
 	fv_put(fd, "CONNECT 52\n");
 	n_adds_fail = 2;
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	expect_accepted(start, 2);
 	close(fd);
@@ -262,7 +254,7 @@ Test(vsock_time, keeps_a_line_that_ends_before_the_first_turn_of_a_new_driver)
 	int fd = client("CONN");
 
 	fv_put(fd, "ECT 52\n"); /* so the loop has this before all else */
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	fv_settle();
 	cr_expect_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 52);
@@ -280,7 +272,7 @@ Test(vsock_time, leaves_a_line_that_ends_between_two_drivers_to_the_second)
 		fv_put(fd[i], "ECT 52\n");
 	fake_set_reg(fv_t, VIRTIO_MMIO_STATUS, 0);
 	cr_assert_eq(loop_poll(fv_loop, 0), 0);
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(N, FV_BUF);
 	for (unsigned i = 0; i < N; i++) {
 		(void)fv_expect(VIRTIO_VSOCK_OP_REQUEST);
@@ -292,21 +284,21 @@ static void restart(void *self, uint32_t events)
 {
 	(void)self;
 	(void)events;
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 }
 
 /* The driver restarts, on a vCPU, after the loop has fetched the event of a client. */
 Test(vsock_time, gives_the_places_of_the_driver_before_to_waiting_clients)
 {
-	static struct fv_conn c[CONNS_MAX];
-	static int fd[CONNS_MAX];
+	static struct fv_conn c[FV_CONNS_MAX];
+	static int fd[FV_CONNS_MAX];
 	struct loop_source vcpu = {
 		.fd = eventfd(1, EFD_CLOEXEC), .fn = restart, .unlocked = true
 	};
 	int waiting;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++)
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++)
 		fd[i] = fv_open_host(&c[i], i);
 	cr_assert_eq(loop_add(fv_loop, &vcpu, EPOLLIN), 0);
 	waiting = fv_connect();
@@ -314,7 +306,7 @@ Test(vsock_time, gives_the_places_of_the_driver_before_to_waiting_clients)
 	loop_remove(fv_loop, &vcpu);
 	fv_put(waiting, "CONNECT 52\n");
 	cr_expect_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 52);
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
+	for (unsigned i = 0; i < FV_CONNS_MAX; i++) {
 		cr_expect(fv_is_closed(fd[i]));
 		close(fd[i]);
 	}
@@ -345,7 +337,7 @@ static void expect_stopped(int open, int line)
 	cr_expect_not(fv_is_closed(fd)); /* it waits in the backlog */
 	cr_expect_eq(fv_stats()->conns_added, 1);
 	cr_expect(fv_is_idle());
-	fv_bring_up(BASIC);
+	fv_bring_up(FV_BASIC);
 	fv_give_rx(4, FV_BUF);
 	cr_expect_eq(fv_expect(VIRTIO_VSOCK_OP_REQUEST)->dst_port, 53);
 	close(fd);
