@@ -27,6 +27,8 @@ mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 # Clang's, with its own warnings off: tests/lint/warnings has them.
 mode_fuzz := -w -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
+# Half the time of the compiler; what is tested has -O1.
+opt_asan = $(if $(filter tests/%,$<),-O0)
 # What is tested is to be covered, not what tests it.
 opt_fuzz = $(if $(filter tests/%,$<),,-fsanitize=fuzzer-no-link)
 link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \
