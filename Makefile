@@ -28,6 +28,8 @@ mode_asan := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
 # Compiled by clang, without warnings, which tests/lint/warnings checks.
 mode_fuzz := -w -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
+# Compile tests in half the time; what is tested has -O1.
+opt_asan = $(if $(filter tests/%,$<),-O0)
 # Count coverage in what is tested, not in the tests.
 opt_fuzz = $(if $(filter tests/%,$<),,-fsanitize=fuzzer-no-link)
 link_release := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \

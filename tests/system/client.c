@@ -8,17 +8,28 @@
  *     shut                         says that nothing more is sent
  *     eof                          the other side must end, with nothing unread
  *     sleep MS
+ *     within MS                    no more time has passed since it connected
  *   client --notify SOCKET         makes it, prints the first datagram that comes
  *   client --inherit SOCKET COMMAND OPTION...   makes it, runs COMMAND with --api-fd
- * A step that fails, or that waits for 30 s, ends it with status 1.
+ * A step that fails, or that waits for 60 s, ends it with status 1.
  */
 #include <sys/time.h>
+#include <time.h>
 
 #include "tests/system/http_client.h"
 
-enum { TIMEOUT_S = 30, ARGS_MAX = 64 };
+enum { TIMEOUT_S = 60, ARGS_MAX = 64 };
 
 static struct client client;
+static double connected_ms;
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
 
 static int bind_socket(const char *path, int type)
 {
@@ -105,6 +116,16 @@ static void expect_end(void)
 	}
 }
 
+static void check_time(double limit_ms)
+{
+	double took_ms = now_ms() - connected_ms;
+
+	if (took_ms < limit_ms)
+		return;
+	fprintf(stderr, "took %.1f ms\n", took_ms);
+	exit(1);
+}
+
 /* Does the step at argv and returns where the next one is; NULL for no known step. */
 static char **step(char **argv)
 {
@@ -135,6 +156,9 @@ static char **step(char **argv)
 	} else if (strcmp(name, "sleep") == 0 && argv[1]) {
 		(void)usleep((useconds_t)strtoul(argv[1], NULL, 10) * 1000);
 		return argv + 2;
+	} else if (strcmp(name, "within") == 0 && argv[1]) {
+		check_time(strtod(argv[1], NULL));
+		return argv + 2;
 	} else {
 		return NULL;
 	}
@@ -151,6 +175,7 @@ int main(int argc, char **argv)
 		run_with_socket(argv[2], argv + 3);
 	if (argc < 3)
 		return 2;
+	connected_ms = now_ms();
 	client_connect(&client, argv[1]);
 	limit_waits(client.fd);
 	for (char **at = argv + 2; *at;) {
