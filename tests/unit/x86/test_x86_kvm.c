@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * x86_kvm: the interrupt controllers and the timer of a new VM. This file's ioctl stands in
- * for KVM.
+ * x86_kvm: the interrupt controllers and the timer of a new VM. This file's ioctl
+ * stands in for KVM.
  */
 #include "vmm/x86/kvm.h"
 
