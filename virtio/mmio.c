@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mmio: virtio-mmio, version 2 (virtio 1.2, 4.2). Register accesses come from vCPU
- * threads, notifications from the loop, all with the device lock held. Every value
- * written is the guest's: what comes in a state that does not allow it is ignored. A
- * guest fault stops the device until the driver resets it, and nothing else.
+ * mmio: see the header; section numbers are those of virtio 1.2. Register accesses come
+ * from vCPU threads, notifications from the loop, all with the device lock held. A
+ * write that the device's state does not allow is ignored. A guest fault stops the
+ * device, and nothing else, until the driver resets it.
  */
 #include "virtio/internal.h"
 
@@ -25,12 +25,12 @@ enum {
 	MMIO_MAGIC = 0x74726976, /* "virt" */
 	MMIO_VERSION = 2,
 	MMIO_VENDOR = 0x6b737568, /* "husk" */
-	MMIO_QUEUE_RESET = 0xc0, /* not in 6.1's header, and not offered */
+	MMIO_QUEUE_RESET = 0xc0, /* Linux 6.1's header has no name; not offered */
 };
 
 static void signal_fd(int fd)
 {
-	(void)eventfd_write(fd, 1); /* full: signalled already */
+	(void)eventfd_write(fd, 1); /* fails only when it is full, so signalled */
 }
 
 bool mmio_is_live(const struct mmio *t)
@@ -64,13 +64,13 @@ static void transport_config_changed(struct vdev *v)
 		raise_irq(t, VIRTIO_MMIO_INT_CONFIG);
 }
 
-/* 2.1.2: the device says that it cannot go on, and tells a running driver. */
+/* Sets NEEDS_RESET, and interrupts a driver that is running (2.1.2). */
 static void transport_fault(struct vdev *v)
 {
 	struct mmio *t = container_of(v->transport, struct mmio, transport);
 
 	if (t->status & VIRTIO_CONFIG_S_NEEDS_RESET)
-		return; /* counted and told */
+		return; /* counted and reported already */
 	t->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	t->faults++;
 	log_guest("event=guest_fault device=%s id=%s faults=%llu", v->ops->name, v->id,
@@ -94,7 +94,7 @@ static void on_notify(void *self, uint32_t events)
 	int r;
 
 	(void)events;
-	(void)eventfd_read(k->source.fd, &n); /* resets it, however often signalled */
+	(void)eventfd_read(k->source.fd, &n); /* to 0, however often it was signalled */
 	/* guest: a notification before DRIVER_OK, after a fault or of an unready queue
 	 */
 	if (t->paused || t->resetting || !mmio_is_live(t) || !t->dev->queue[k->q].ready)
@@ -121,7 +121,7 @@ static int drain(struct mmio *t)
 	return t->status & VIRTIO_CONFIG_S_DRIVER_OK ? t->dev->ops->drain(t->dev) : -1;
 }
 
-/* Goes on with a reset that has begun. -1 when it is complete, else as drain. */
+/* Continues a reset that has begun. -1 when it is complete, or drain's descriptor. */
 static int go_on_resetting(struct mmio *t)
 {
 	int fd = drain(t);
@@ -150,7 +150,7 @@ static uint64_t offered(const struct mmio *t)
 
 bool mmio_features_ok(const struct mmio *t)
 {
-	/* guest: features that were not offered, or a legacy driver */
+	/* guest: a feature that was not offered, or a driver of legacy virtio */
 	return (t->driver_features & ~offered(t)) == 0 &&
 		(t->driver_features & feature_bit(VIRTIO_F_VERSION_1));
 }
@@ -174,7 +174,7 @@ int mmio_start(struct mmio *t)
 	return 0;
 }
 
-/* Sets one more status bit, in the order of 3.1.1, if the device agrees. */
+/* Sets the next status bit of 3.1.1. False when the device does not accept it. */
 static bool advance(struct mmio *t, uint32_t bit)
 {
 	if (bit == VIRTIO_CONFIG_S_FEATURES_OK) {
@@ -205,12 +205,12 @@ static void write_status(struct mmio *t, uint32_t value)
 	if (value & VIRTIO_CONFIG_S_FAILED)
 		t->status |= VIRTIO_CONFIG_S_FAILED;
 	if (t->status & (VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET))
-		return; /* guest: nothing but a reset leads on from here */
+		return; /* guest: only a reset is allowed now */
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
 		if (t->status & order[i])
 			continue;
 		if (!(value & order[i]) || !advance(t, order[i]))
-			return; /* guest: no step can be left out */
+			return; /* guest: no step may be left out */
 	}
 }
 
@@ -237,14 +237,14 @@ static void write_queue(struct mmio *t, uint64_t at, uint32_t value)
 	uint32_t setting_up = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 		VIRTIO_CONFIG_S_FEATURES_OK;
 
-	/* guest: a queue in use does not change, nor one that does not exist (4.2.2.2)
+	/* guest: a queue that does not exist, or is in use and may not change (4.2.2.2)
 	 */
 	if (!q || t->status != setting_up ||
 		(q->ready && at != VIRTIO_MMIO_QUEUE_READY))
 		return;
 	switch (at) {
 	case VIRTIO_MMIO_QUEUE_NUM:
-		/* guest: what does not fit is 0, which queue_start refuses */
+		/* guest: too large becomes 0, which queue_start refuses */
 		q->size = (uint16_t)(value <= QUEUE_SIZE_MAX ? value : 0);
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
@@ -275,7 +275,7 @@ static void write_driver_features(struct mmio *t, uint32_t value)
 {
 	uint32_t negotiating = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 
-	/* guest: features stand once FEATURES_OK is set (3.1.1) */
+	/* guest: features may not change after FEATURES_OK (3.1.1) */
 	if (t->status != negotiating)
 		return;
 	if (t->driver_features_sel == 0)
@@ -359,13 +359,13 @@ static uint32_t read_register(struct mmio *t, uint64_t at)
 	}
 }
 
-/* guest: a control register answers to whole, aligned accesses only (4.2.2.2) */
+/* guest: control registers take only aligned accesses of 32 bits (4.2.2.2) */
 static bool is_whole(uint64_t at, size_t n)
 {
 	return n == sizeof(uint32_t) && at % sizeof(uint32_t) == 0;
 }
 
-/* Whether a reset is under way that does not end now. */
+/* Whether a reset is under way that cannot be completed now. */
 static bool is_resetting(struct mmio *t)
 {
 	return t->resetting && go_on_resetting(t) >= 0;
@@ -376,10 +376,10 @@ static void bus_read_page(void *self, uint64_t at, void *data, size_t n)
 	struct mmio *t = self;
 
 	memset(data, 0, n);
-	(void)is_resetting(t); /* what is read is right in either case */
+	(void)is_resetting(t); /* completes a reset if it can; reads work anyway */
 	if (at >= VIRTIO_MMIO_CONFIG) {
 		at -= VIRTIO_MMIO_CONFIG;
-		/* guest: past the configuration there are zeroes */
+		/* guest: past the end of the configuration it reads zeroes */
 		if (at < t->dev->config_len)
 			memcpy(data, t->dev->config + at,
 				MIN(n, t->dev->config_len - at));
@@ -403,8 +403,9 @@ static void bus_write_page(void *self, uint64_t at, const void *data, size_t n)
 	write_register(self, at, le32toh(value));
 }
 
-/* Linux takes a reset for complete when its write returns, and frees the memory that
- * requests in flight still use. */
+/* Keeps the vCPU that wrote the reset out of the guest until the reset is complete
+ * (bus.h). Linux takes it for complete when its write returns, and frees the memory
+ * that requests in flight still use. */
 static int bus_busy_page(void *self)
 {
 	struct mmio *t = self;
@@ -487,14 +488,14 @@ static void wait_for(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	if (fd >= 0)
-		(void)poll(&p, 1, -1); /* interrupted: looked at again */
+		(void)poll(&p, 1, -1); /* if interrupted, the caller asks again */
 }
 
 void mmio_destroy(struct mmio *t)
 {
 	if (!t)
 		return;
-	reset(t); /* which may signal a notification */
+	reset(t); /* before the notifications go: it may signal one */
 	while (t->resetting)
 		wait_for(go_on_resetting(t));
 	for (unsigned q = 0; q < t->dev->ops->n_queues; q++) {
@@ -552,5 +553,5 @@ void mmio_resume(struct mmio *t)
 		if (t->dev->queue[q].ready)
 			signal_fd(t->notify[q].source.fd);
 	if (t->isr != 0)
-		signal_fd(t->irq_fd); /* an edge that a snapshot may have swallowed */
+		signal_fd(t->irq_fd); /* a snapshot may have lost the edge */
 }

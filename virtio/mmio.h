@@ -15,47 +15,50 @@ struct mmio;
 
 enum { MMIO_BYTES = 4096, MMIO_NOTIFY_OFFSET = 0x50 };
 
-/* Takes dev over, also on failure. Borrows mem and loop, which must outlive it. */
+/* Creates the transport of dev, and owns dev from then on; on failure dev is destroyed.
+ * mem and loop are borrowed and must outlive it. -errno with text. Loop thread. */
 MUST_CHECK int mmio_create(struct vdev *dev, struct guest_mem *mem, struct loop *loop,
 	struct mmio **out, struct err *e);
-/* Destroys the device too, when all that is in flight has ended: this waits, without
- * end. After mmio_pause has given -1 there is nothing to wait for. */
+/* Destroys the transport and its device. First it waits, without a limit, until nothing
+ * is in flight; after a mmio_pause that returned -1 there is nothing to wait for. NULL
+ * is fine. */
 void mmio_destroy(struct mmio *t);
 DEFINE_AUTO(struct mmio *, mmio_destroy);
 
+/* The device; borrowed. */
 struct vdev *mmio_vdev(struct mmio *t);
 
-/* The register page of MMIO_BYTES, for bus_add; self is the struct mmio. */
+/* The page of registers, MMIO_BYTES long, for bus_add with the struct mmio as self. */
 const struct bus_ops *mmio_bus_ops(void);
 
-/* Eventfds of the transport: signalled by KVM when the guest writes q to the notify
- * register (an ioeventfd), and by the transport for an interrupt (an edge of an irqfd).
- * Borrowed. A notify write that reaches the register instead signals the same eventfd.
- */
+/* The transport's eventfds; borrowed. KVM signals the first (as an ioeventfd) when the
+ * guest writes q to the notify register at MMIO_NOTIFY_OFFSET; where it is not bound
+ * there, the register signals it. The transport signals the second for an interrupt,
+ * which KVM makes an edge of the interrupt line (as an irqfd). */
 int mmio_notify_fd(const struct mmio *t, unsigned q);
 int mmio_irq_fd(const struct mmio *t);
 
-/* Stops serving, and starts again: for pause and snapshots. mmio_pause does not wait:
- * -1 when nothing is in flight, so that the device is still; else a descriptor,
- * borrowed, that is readable when there is progress, and mmio_pause is to be called
- * again then or later. mmio_resume may come at any time. Notifications that come in
- * between are not lost: resuming looks at every queue. */
+/* mmio_pause stops the serving of notifications and drains the device, for a pause or a
+ * snapshot. It does not wait. -1: the device is still, nothing is in flight. Otherwise
+ * a borrowed descriptor: call it again when that is readable, or later. mmio_resume may
+ * come at any time. It looks at every queue, so notifications in between are not lost.
+ */
 int mmio_pause(struct mmio *t);
 void mmio_resume(struct mmio *t);
 
-/* Saves or loads transport, queues and device, while paused and still. After a load
- * that succeeded the device is as it was; after one that failed (-EBADMSG when the
- * values make no sense, the rings do not fit guest memory, or the device no longer
- * offers what the driver accepted) it is reset. */
+/* Saves or loads the state of transport, queues and device. Only while it is paused and
+ * still. 0 or -errno. A load fails with -EBADMSG when the values make no sense, the
+ * rings do not lie in guest memory, or the device no longer offers a feature that the
+ * driver accepted; the device is reset then. */
 MUST_CHECK int mmio_snap(struct mmio *t, struct stream *s);
 
 /* Guest faults since creation. */
 uint64_t mmio_faults(const struct mmio *t);
 
-/* Interrupts since creation, in the names of the metrics (contract, 9.2). */
+/* Interrupts since creation, named as in the metrics (contract, 9.2). */
 struct mmio_irqs {
-	uint64_t triggers; /* of all kinds */
-	uint64_t config_updates; /* those of them for a change of the configuration */
+	uint64_t triggers; /* all */
+	uint64_t config_updates; /* of these, the changes of the configuration */
 };
 
 struct mmio_irqs mmio_irqs(const struct mmio *t);

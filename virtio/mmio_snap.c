@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mmio_snap: saved state of a transport, its queues and its device. What is loaded is
- * as hostile as what a driver writes, and checked likewise.
+ * mmio_snap: saves and loads the state of a transport, its queues and its device.
+ * Loaded values are as hostile as those that a driver writes, and get the same checks.
  */
 #include <assert.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "virtio/internal.h"
 
-/* Whether a loaded status is one that write_status and transport_fault can lead to. */
+/* Whether a loaded status is one that write_status and transport_fault can produce. */
 static bool is_status(uint32_t status)
 {
 	uint32_t steps = status &

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * queue: split virtqueue (virtio 1.2, 2.7). Trusts nothing in guest memory: an index or
- * a descriptor is fetched once into a local, checked there, and used from there. The
- * ring's place is checked by queue_start and does not change until queue_reset.
+ * queue: see the header; section numbers are those of virtio 1.2. Nothing in guest
+ * memory is trusted: an index or a descriptor is fetched once into a local variable, is
+ * checked there, and is used from there. queue_start checks where the ring is, which
+ * does not change until queue_reset.
  */
 #include "virtio/queue.h"
 
@@ -13,8 +14,8 @@
 
 #include "vmm/base/base.h"
 
-/* Of the available and the used ring, in units of 16 bits: flags, idx, entries; then
- * used_event, avail_event (2.7.6, 2.7.8). */
+/* The layout of the available and the used ring, in units of 16 bits: flags, idx,
+ * entries, and at the end used_event or avail_event (2.7.6, 2.7.8). */
 enum { RING_FLAGS, RING_IDX, RING_ENTRIES };
 enum { USED_ENTRY_UNITS = sizeof(struct vring_used_elem) / sizeof(uint16_t) };
 
@@ -34,7 +35,7 @@ int queue_start(struct queue *q, struct guest_mem *mem, bool event_idx, bool ind
 	size_t avail_len = sizeof(uint16_t) * (RING_ENTRIES + q->size + 1u);
 	struct iovec desc, avail, used;
 
-	/* guest: a ring that is no ring, or that lies outside its memory */
+	/* guest: a bad size or alignment, or a ring outside its memory */
 	if (q->size == 0 || q->size > QUEUE_SIZE_MAX || (q->size & (q->size - 1)) != 0)
 		return -EPROTO;
 	if (q->desc_gpa % VRING_DESC_ALIGN_SIZE != 0 ||
@@ -65,7 +66,7 @@ static uint16_t avail_idx(const struct queue *q)
 	return le16toh(guest_load16(&q->avail[RING_IDX]));
 }
 
-/* Before the device writes to the used ring: its two pages at most count as dirty. The
+/* Marks the used ring, two pages at most, as dirty, before the device writes to it. The
  * span was valid in queue_start, so it is now. */
 static void mark_used(struct queue *q)
 {
@@ -89,19 +90,19 @@ static struct vring_desc fetch_desc(const uint8_t *table, size_t i)
 	return d;
 }
 
-/* Where a walk along a chain is: in the ring's table, then perhaps in an indirect one.
- */
+/* A walk along a chain: in the ring's table of descriptors, and then perhaps in an
+ * indirect one. */
 struct walk {
 	const uint8_t *table;
 	size_t n; /* descriptors in the table */
-	size_t i; /* the one that comes next */
-	unsigned hops; /* descriptors that the chain may still hold */
+	size_t i; /* the next one */
+	unsigned hops; /* spans that the chain may still have */
 	bool nested; /* table is an indirect one */
 };
 
-/* Goes on in the indirect table that d describes (2.7.5.3). The device-writable flag of
- * d is ignored, as 2.7.5.3.2 asks. The table may be longer than a chain: only the
- * length of the chain is limited. */
+/* Continues the walk in the indirect table that d describes (2.7.5.3). The flag of d
+ * that says device-writable is ignored, as 2.7.5.3.2 asks. The table may have more
+ * descriptors than a chain may have spans: only the chain is limited. */
 static int enter_indirect(struct queue *q, struct walk *w, const struct vring_desc *d)
 {
 	struct iovec table;
@@ -168,7 +169,7 @@ static int read_chain(struct queue *q, uint16_t head, struct chain *c)
 			continue; /* at most once: tables do not nest */
 		}
 		if (w.hops-- == 0)
-			return -EPROTO; /* guest: a loop, or longer than any queue */
+			return -EPROTO; /* guest: a loop, or a chain that is too long */
 		r = add_span(q, c, &d);
 		if (r < 0 || !(d.flags & VRING_DESC_F_NEXT))
 			return r;
@@ -238,7 +239,7 @@ bool queue_wants_interrupt(struct queue *q)
 	q->asked = q->next_used;
 	if (q->next_used == asked)
 		return false;
-	/* 2.7.7.2: the used index is visible before the driver's wish is read */
+	/* 2.7.7.2: the used index is visible before used_event or flags are read */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!q->event_idx)
 		return !(le16toh(guest_load16(&q->avail[RING_FLAGS])) &
@@ -252,9 +253,8 @@ bool queue_want_notify(struct queue *q, bool on)
 	if (!q->desc)
 		return true;
 	if (q->event_idx) {
-		/* Off needs no word: notifications come when last_avail's old value is
-		 * passed.
-		 */
+		/* To turn them off nothing is written: the driver notifies when it
+		 * passes avail_event, and that is behind it. */
 		if (on) {
 			mark_used(q);
 			guest_store16(
@@ -266,7 +266,7 @@ bool queue_want_notify(struct queue *q, bool on)
 		guest_store16(&q->used[RING_FLAGS],
 			htole16((uint16_t)(on ? 0 : VRING_USED_F_NO_NOTIFY)));
 	}
-	/* 2.7.10: the wish is visible before the driver's index is read again */
+	/* 2.7.10: the driver can see this before its index is read again */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return avail_idx(q) == q->last_avail;
 }
@@ -281,7 +281,7 @@ uint16_t queue_await_more(struct queue *q)
 			htole16(avail_idx(q)));
 	else
 		guest_store16(&q->used[RING_FLAGS], 0);
-	/* as in queue_want_notify: what comes before this shows in the number */
+	/* as in queue_want_notify: a chain added before this is counted here */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return (uint16_t)(avail_idx(q) - q->last_avail);
 }
@@ -302,8 +302,9 @@ void queue_snap(struct queue *q, struct stream *s)
 		q->asked = q->next_used;
 }
 
-/* Cuts off the bytes of a list of n spans that a walk over it has passed, so that what
- * is left can be used in place. Returns the first span that is not used up. */
+/* Cuts off the bytes of a list of n spans that a walk over it has passed, so that the
+ * rest can be used in place. Returns the index of the first span that is not used up.
+ */
 static unsigned cut_passed(struct iovec *list, unsigned n, const struct spans *left)
 {
 	unsigned at = n - left->n;

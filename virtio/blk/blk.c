@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blk: the block device (virtio 1.2, 5.2) over a disk: what the driver is told of it,
- * turns, saved state, and changes while it runs. Loop thread, device lock held.
+ * blk: the block device (virtio 1.2, 5.2) over a disk: its configuration, its turns,
+ * its saved state, and changes while it runs. Its requests are in request.c. Device
+ * lock held.
  */
 #include <assert.h>
 #include <endian.h>
@@ -15,13 +16,13 @@
 #include "vmm/base/clock.h"
 
 enum {
-	BLK_SEG_MAX = CHAIN_SPANS_MAX - 2, /* a header and a status beside the data */
-	BLK_DISCARD_ALIGN_SECTORS = 8, /* a block of most file systems */
+	BLK_SEG_MAX = CHAIN_SPANS_MAX - 2, /* without those of header and status */
+	BLK_DISCARD_ALIGN_SECTORS = 8, /* 4 KiB, a block of most file systems */
 };
 
 DEFINE_VDEV(blk);
 
-/* What the driver may know of the disk: capacity, limits (5.2.4). */
+/* Sets what the driver can read: capacity and limits (5.2.4). */
 static void set_config(struct blk *b)
 {
 	struct virtio_blk_config c = {
@@ -48,8 +49,8 @@ static bool is_turn_over(const struct blk *b)
 	return b->spent >= BLK_TURN_COST;
 }
 
-/* Serves until the ring is empty or nothing in it can go (0), or the turn is used up
- * (1), or -EPROTO. */
+/* Serves requests. 0: the ring is empty, or the next request has to wait; 1: the turn's
+ * budget is spent; or -EPROTO. */
 static int serve_turn(struct blk *b, struct queue *q)
 {
 	int r;
@@ -60,7 +61,7 @@ static int serve_turn(struct blk *b, struct queue *q)
 	if (b->is_held)
 		return 0;
 	do {
-		(void)queue_want_notify(q, false); /* emptiness is seen by popping */
+		(void)queue_want_notify(q, false); /* a pop shows whether it is empty */
 		while ((r = blk_serve_next(b)) == BLK_SERVED)
 			/* guest: a ring that is never empty must not keep the loop */
 			if (is_turn_over(b))
@@ -68,8 +69,7 @@ static int serve_turn(struct blk *b, struct queue *q)
 		if (r < 0)
 			return r;
 		if (r == BLK_LATER)
-			return 0; /* no notification is needed for it to be tried again
-				   */
+			return 0; /* it is tried again without a notification */
 	} while (!queue_want_notify(q, true));
 	if (b->spent == 0)
 		b->stats.no_avail_buffer++;
@@ -102,15 +102,16 @@ static int blk_notify(struct vdev *v, unsigned q)
 
 	b->stats.queue_event_count++;
 	r = take_turn(b, &v->queue[q]);
-	vdev_interrupt(v, q); /* once for all, also for those before a fault */
+	vdev_interrupt(v, q); /* one for all, also for those before a fault */
 	b->stats.remaining_reqs_count += queue_left(&v->queue[q]);
 	if (r < 0)
 		b->stats.event_fails++;
-	/* the disk was so quick that nothing is left that could wake a starved one */
+	/* A starved device waits for a request in flight to end. If all have ended
+	 * already, in submit_all, another turn is needed. */
 	return r == 0 && b->starved && b->has_room ? 1 : r;
 }
 
-/* After requests were finished outside of a turn. */
+/* The disk has completed requests outside of a turn. */
 static void on_batch(void *self)
 {
 	struct blk *b = self;
@@ -120,7 +121,7 @@ static void on_batch(void *self)
 		vdev_serve_again(&b->dev, 0);
 }
 
-/* What the limiter refused can go. */
+/* The request that the limiter refused can go now. */
 static void on_ready(void *self)
 {
 	struct blk *b = self;
@@ -131,11 +132,11 @@ static void on_ready(void *self)
 
 static void blk_start(struct vdev *v)
 {
-	(void)v; /* the queue says all */
+	(void)v; /* there is no state but the queue's */
 }
 
-/* What is in flight ends, which takes no more than BLK_IN_FLIGHT_MAX; a larger request
- * goes back into the ring after its step. */
+/* What is in flight ends: no more than BLK_IN_FLIGHT_MAX, because a larger request goes
+ * back into the ring after its step. */
 static int blk_drain(struct vdev *v)
 {
 	struct blk *b = blk_of(v);
@@ -162,7 +163,7 @@ static int blk_snap(struct vdev *v, struct stream *s)
 	stream_bool(s, &read_only);
 	r = limiter_snap(b->limiter, s);
 	stream_end(s);
-	/* The capacity is the file's of today; the driver is told when it differs. */
+	/* The capacity is that of the file today. The driver is told if it differs. */
 	if (bytes != disk_bytes(b->disk))
 		vdev_config_changed(v);
 	return stream_check(s, r == 0 && read_only == disk_is_read_only(b->disk));
@@ -242,10 +243,10 @@ bool blk_hold(struct vdev *v)
 	struct blk *b = blk_of(v);
 
 	b->is_held = true;
-	begin_turn(b); /* of its own, since notifications may not be served now */
+	begin_turn(b); /* a turn of its own: notifications may not be served now */
 	blk_go_on(b);
 	b->in_turn = false;
-	(void)disk_drain(b->disk); /* its end is seen by in_flight */
+	(void)disk_drain(b->disk); /* in_flight shows when it is done */
 	vdev_interrupt(v, 0);
 	return b->in_flight == 0;
 }

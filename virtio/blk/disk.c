@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * disk: opening, and synchronous I/O on a regular file or a device. Ranges were
- * checked by the device against the size found at opening; that the file has shrunk
- * since, that its file system is full or cannot punch holes, is met here.
+ * disk: opening, and synchronous I/O on a regular file or a device. The device has
+ * checked ranges against the size at opening. A file that has shrunk since, or a file
+ * system that is full or cannot punch holes, is handled here.
  */
 #include "virtio/blk/disk_internal.h"
 
@@ -39,7 +39,7 @@ static int check_file(struct disk *d, const char *path, struct err *e)
 		return err_bad(e,
 			"'%s' cannot be a disk: it is a pipe, a socket or a terminal",
 			path);
-	/* O_NONBLOCK was for opening: io_uring and some drivers would heed it later */
+	/* O_NONBLOCK was for opening only; io_uring and some drivers would obey it */
 	if (end < 0 || fcntl(d->fd, F_SETFL, 0) < 0)
 		return err_sys(e, "cannot find the size of '%s'", path);
 	d->is_block = S_ISBLK(st.st_mode);
@@ -58,8 +58,8 @@ int disk_open(const char *path, bool read_only, struct disk **out, struct err *e
 	if (!d)
 		return err_code(e, -ENOMEM, "cannot open '%s'", path);
 	d->read_only = read_only;
-	/* O_NONBLOCK: a FIFO without a writer is refused below, not waited for, nor is
-	 * a terminal's carrier */
+	/* O_NONBLOCK: open waits neither for the writer of a FIFO, which is refused
+	 * below, nor for the carrier of a terminal */
 	d->fd = open(path,
 		(read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd < 0)
@@ -143,8 +143,8 @@ void disk_go_past(struct disk_req *req)
 
 typedef ssize_t vector_fn(int fd, const struct iovec *iov, int n, off_t at);
 
-/* Moves all bytes that are left, over short transfers. 0 or -errno; -EIO when the
- * kernel moves nothing, as it does past the end of a file that shrank. */
+/* Moves all bytes that are left, by as many calls as that takes. 0 or -errno; -EIO when
+ * the kernel moves nothing, as past the end of a file that shrank. */
 static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
 {
 	while (c->left > 0) {
@@ -161,8 +161,8 @@ static int move_all(vector_fn *move, int fd, struct disk_cursor *c)
 	return 0;
 }
 
-/* Whether the host has no such operation, never (then *never is set) or, -EINVAL, not
- * for this range: a block device with larger sectors. */
+/* Whether the host cannot do an operation that returned r: never, and then *never is
+ * set, or not for this range (-EINVAL), as on a block device with larger sectors. */
 static bool is_unsupported(int r, bool *never)
 {
 	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY || r == -ENODEV)
@@ -191,13 +191,13 @@ static int discard(struct disk *d, uint64_t at, uint64_t len)
 		r = ioctl(d->fd, BLKDISCARD, range) < 0 ? -errno : 0;
 	else
 		r = change_range(d, FALLOC_FL_PUNCH_HOLE, at, len);
-	/* a hint that nobody can follow is followed */
+	/* a discard is a hint: where it is unsupported, doing nothing is right */
 	return is_unsupported(r, &d->no_discard) ? 0 : r;
 }
 
 static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 {
-	static const uint8_t zeroes[4 * KIB]; /* the same ones again and again */
+	static const uint8_t zeroes[4 * KIB]; /* all spans are these */
 
 	while (len > 0) {
 		struct iovec iov[64];
@@ -217,7 +217,8 @@ static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 	return 0;
 }
 
-/* The cheapest way that the host has: a hole, an unwritten extent, or zeroes. */
+/* Zeroes a range in the cheapest way that the host has: as a hole, if unmap is given,
+ * as an unwritten extent, or by writing zeroes. */
 static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 {
 	int r;
@@ -235,11 +236,11 @@ static int zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 	return write_zeroes(d, at, len);
 }
 
-/* No mode discards on a block device: FALLOC_FL_PUNCH_HOLE writes zeroes there, by
- * which many give no space back, and io_uring has a command like BLKDISCARD from
- * Linux 6.12 on only. So a discard on one is done at once, on the loop. It is rare
- * (fstrim), and the device asks for a part of a range at a time and ends its turn after
- * each, so that others have theirs in between. */
+/* On a block device no mode of fallocate discards: FALLOC_FL_PUNCH_HOLE writes zeroes
+ * there, and many devices then give no space back. io_uring has an equivalent of
+ * BLKDISCARD only since Linux 6.12. So a discard on a block device is done at once, on
+ * the loop. It is rare (fstrim), and the device does it in steps and ends its turn
+ * after each, so that others are served in between. */
 int disk_range_mode(const struct disk *d, const struct disk_req *req)
 {
 	bool punch = req->op == DISK_DISCARD ? !d->no_discard && !d->is_block

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * disk_uring: asynchronous I/O by one io_uring per disk, whose descriptor is watched by
- * the loop: it is readable while there are completions. Loop thread; a drain also on
- * any that holds the device lock. Whatever the ring cannot do is done here and now, as
- * a synchronous disk does it: a request may become slow, it never stalls.
+ * disk_uring: asynchronous I/O by one io_uring for each disk. The loop watches the
+ * ring's descriptor, which is readable while there are completions. What the ring
+ * cannot do is done synchronously, so a request may be slow but never hangs. Loop
+ * thread, device lock held; uring_drain also on a vCPU's thread.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,16 +15,17 @@
 #include "vmm/base/clock.h"
 
 enum {
-	RING_ENTRIES = 256, /* of a virtqueue; the kernel doubles it for completions */
-	/* The kernel does not always keep its word not to block when it is given a
-	 * request: a read waits for a place in the queue of a slow device. So a system
-	 * call starts so many at most, and the time that it takes is looked at. */
+	RING_ENTRIES = 256, /* as a virtqueue has; twice as many completions */
+	/* A system call that submits requests may block all the same: a read waits for
+	 * a place in the queue of a slow device. So one call submits at most this many,
+	 * and its time is measured. */
 	SUBMIT_MAX = 16,
-	/* Longer transfers go to threads of the kernel: to copy them takes longer. */
+	/* Longer transfers go to threads of the kernel, since copying them takes long.
+	 */
 	INLINE_BYTES = 128 << 10,
-	/* A system call that takes so long has blocked. All transfers then go to those
-	 * threads, which is dearer, for this time, and for twice as long each time that
-	 * it happens again. */
+	/* A call that takes longer than this has blocked. All transfers then go to the
+	 * kernel's threads, which costs more, for WARY_US; and for twice as long each
+	 * time that it happens again, up to this many times. */
 	BLOCKED_US = 20 * 1000,
 	WARY_US = 10 * 1000 * 1000,
 	WARY_DOUBLINGS = 10,
@@ -37,19 +38,20 @@ struct uring {
 	struct disk *disk;
 	pthread_t thread; /* the loop's */
 
-	/* In line for the kernel, in order. The first n_posted of them are written into
-	 * the ring already; `unposted` is the one after those. */
+	/* Requests that wait for the kernel, in order. The first n_posted are in the
+	 * ring already, and `unposted` is the one after them. */
 	struct disk_req *first, **last, *unposted;
 	unsigned n_posted;
-	uint64_t wary_until_us;
-	unsigned n_blocked; /* system calls that did */
-	unsigned n_inside; /* taken by the kernel, not yet completed */
-	bool broken; /* the kernel takes no more, ever: all is served here */
+	uint64_t wary_until_us; /* transfers go to the kernel's threads; 0: never yet */
+	unsigned n_blocked; /* how often a system call has blocked */
+	unsigned n_inside; /* taken by the kernel and not completed */
+	bool broken; /* the kernel takes no more: all is done synchronously */
 
-	struct disk_req *flushes, **last_flush; /* that wait for changes before them */
+	/* A change is any request but a read or a flush. */
+	struct disk_req *flushes, **last_flush; /* wait for the changes before them */
 	unsigned n_changes; /* submitted and not done */
-	uint64_t order; /* of the next request */
-	uint64_t n_done;
+	uint64_t order; /* the number of the next request */
+	uint64_t n_done; /* requests, since creation */
 };
 
 static bool is_change(const struct disk_req *req)
@@ -86,7 +88,7 @@ static struct disk_req *take_first(struct uring *u)
 	return req;
 }
 
-/* A change is done: flushes that waited for nothing else can go. */
+/* A change is done: lines up the flushes that waited for nothing else. */
 static void release_flushes(struct uring *u, const struct disk_req *change)
 {
 	struct disk_req *req = u->flushes;
@@ -127,7 +129,7 @@ static void uring_submit(struct disk *d, struct disk_req *req)
 	}
 	if (is_range(req))
 		req->mode = disk_range_mode(d, req);
-	/* what has nothing to do, or what the host has no asynchronous way for */
+	/* there is nothing to do, or the host cannot do it asynchronously */
 	if (req->op != DISK_FLUSH &&
 		(req->len == 0 || (is_range(req) && req->mode < 0))) {
 		req->done(req, disk_run(d, req));
@@ -162,7 +164,7 @@ static void fill(struct io_uring_sqe *sqe, struct disk_req *req)
 			sqe, 0, req->mode, (off_t)req->at, (off_t)req->len);
 		break;
 	}
-	sqe->flags |= IOSQE_FIXED_FILE; /* number 0 of one */
+	sqe->flags |= IOSQE_FIXED_FILE; /* the only one, number 0 */
 	io_uring_sqe_set_data(sqe, req);
 }
 
@@ -171,6 +173,7 @@ static bool is_move(const struct disk_req *req)
 	return req->op == DISK_READ || req->op == DISK_WRITE;
 }
 
+/* Puts requests into the ring, for the next system call. */
 static void post(struct uring *u)
 {
 	bool wary = u->wary_until_us > 0 && clock_us() < u->wary_until_us;
@@ -202,7 +205,7 @@ static int submit(struct uring *u)
 	return r;
 }
 
-/* Serves all that is in line, also what that puts there. */
+/* Serves all waiting requests synchronously, and those that this lines up. */
 static void serve_here(struct uring *u)
 {
 	u->n_posted = 0;
@@ -215,14 +218,14 @@ static void serve_here(struct uring *u)
 	}
 }
 
-/* The kernel may take the same later: it is out of memory, or was interrupted. */
+/* Whether the kernel may take the same requests later. */
 static bool is_passing(int r)
 {
 	return r == 0 || r == -EAGAIN || r == -EBUSY || r == -ENOMEM || r == -EINTR;
 }
 
-/* Takes back what is posted. The kernel looks at the ring in io_uring_submit only; a
- * submission that failed has told it of all that is posted. */
+/* Takes all posted requests out of the ring. The kernel looks at the ring only in
+ * io_uring_submit, and its head says what it has taken. */
 static void take_back(struct uring *u)
 {
 	struct io_uring_sq *sq = &u->ring.sq;
@@ -230,8 +233,8 @@ static void take_back(struct uring *u)
 	sq->sqe_head = sq->sqe_tail = *sq->khead;
 }
 
-/* Hands the kernel what is in line. After it the line is empty, or there is something
- * inside whose completion will come. */
+/* Submits the waiting requests. After it none waits, or the kernel has some whose
+ * completion will come. */
 static void start(struct uring *u)
 {
 	if (!u->broken)
@@ -250,10 +253,10 @@ static void start(struct uring *u)
 			continue;
 		if (is_passing(r) && u->n_inside > 0)
 			return; /* the next completion tries again */
-		/* nothing will come that could: these are served here */
+		/* no completion will come to try again, so these are served now */
 		u->broken = !is_passing(r);
 		take_back(u);
-		u->disk->engine_is_lost = true; /* what follows is at once too */
+		u->disk->engine_is_lost = true; /* also for requests that follow */
 		serve_here(u);
 		u->disk->engine_is_lost = u->broken;
 	}
@@ -261,7 +264,8 @@ static void start(struct uring *u)
 		serve_here(u);
 }
 
-/* The kernel's answer to a request: done, to be continued, or to be done here. */
+/* Handles the kernel's answer to a request. It is complete, has more to move, or is
+ * left to be done synchronously. */
 static void advance(struct uring *u, struct disk_req *req, int r)
 {
 	bool moves = is_move(req);
@@ -276,7 +280,7 @@ static void advance(struct uring *u, struct disk_req *req, int r)
 		}
 		r = 0;
 	}
-	/* disk_run knows other ways, and remembers which the host has not */
+	/* disk_run tries other ways, and remembers which the host does not have */
 	if (again ||
 		(is_range(req) && (r == -EOPNOTSUPP || r == -ENOSYS || r == -EINVAL)))
 		r = disk_run(u->disk, req);
@@ -285,7 +289,7 @@ static void advance(struct uring *u, struct disk_req *req, int r)
 	complete(u, req, r);
 }
 
-/* Returns whether there was anything. */
+/* Handles all completions. Returns whether there were any. */
 static bool reap(struct uring *u)
 {
 	struct io_uring_cqe *cqe;
@@ -302,7 +306,7 @@ static bool reap(struct uring *u)
 	return any;
 }
 
-/* Starts and completes until there is only something to wait for, or nothing. */
+/* Submits and completes until nothing is left, or only completions to wait for. */
 static void go_on(struct uring *u)
 {
 	do
@@ -332,9 +336,9 @@ static void on_ring(void *self, uint32_t events)
 		tell_owner(u->disk);
 }
 
-/* Only the loop's thread gives the kernel requests, since the kernel lets no thread end
- * while it works on those that it was given by it: a vCPU's thread, which drains for a
- * reset, leaves them to the loop, which looks at the ring too. */
+/* Only the loop's thread submits, because a thread cannot end while the kernel works on
+ * requests that it submitted. A vCPU's thread, which drains for a reset, leaves them to
+ * the loop. */
 static int uring_drain(struct disk *d)
 {
 	struct uring *u = d->engine_self;
@@ -374,7 +378,8 @@ static const struct disk_engine uring_engine = {
 	.close = uring_close,
 };
 
-/* All operations used here, and completions that are never dropped: Linux 5.6. */
+/* Whether io_uring has all that is used here: these operations, and completions that
+ * are never dropped. Linux 5.6 has. */
 static bool can_all(struct io_uring *ring)
 {
 	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -388,8 +393,8 @@ static bool can_all(struct io_uring *ring)
 	return can;
 }
 
-/* From now on the ring does what a disk needs, to that one file: it is no way around
- * the filters for who has broken husk. */
+/* Restricts the ring to the operations of a disk on its one file, so that an attacker
+ * who controls husk cannot use it to get around the system call filters. */
 static int restrict_ring(struct io_uring *ring)
 {
 	struct io_uring_restriction r[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blk_parts: what a block device is made of, shared by blk.c (the device) and
- * blk_request.c (its requests). Not for other files.
+ * internal: the struct of a block device, shared by blk.c (the device) and request.c
+ * (its requests). Device lock held.
  */
 #ifndef HUSK_VIRTIO_BLK_INTERNAL_H
 #define HUSK_VIRTIO_BLK_INTERNAL_H
@@ -11,35 +11,38 @@
 enum {
 	BLK_DISCARD_SECTORS_MAX = 1 << 22, /* of one range: 2 GiB */
 	BLK_RANGES_MAX = 16, /* of a discard; a write-zeroes has one */
-	/* May have to be written by hand before anything else is served: 16 MiB. */
+	/* Of a write-zeroes: 16 MiB. Where the host has no faster way they are written
+	 * as zeroes, and nothing else is served meanwhile. */
 	BLK_ZERO_SECTORS_MAX = 1 << 15,
 
-	/* What a turn of the loop may cost: a request costs 1, as much again for so
-	 * many bytes, and more where the host may take long. */
+	/* The budget of a turn. A request costs 1. A flush, a discard or a
+	 * write-zeroes, which may take the host long, costs BLK_COST_SLOW on top, and
+	 * any other request 1 for each BLK_COST_BYTES bytes of its chain. */
 	BLK_TURN_COST = 256,
 	BLK_COST_BYTES = 256 << 10,
 	BLK_COST_SLOW = 32,
-	BLK_REQUESTS_MAX = QUEUE_SIZE_MAX, /* in flight: as many as the ring holds */
-	/* A turn also ends after this time, if its requests are done at once. */
+	/* A turn whose requests are done at once also ends after this time. */
 	BLK_TURN_US = 10 * 1000,
 
-	/* The disk gets a request in steps of so many bytes at most. Between two steps
-	 * that are done at once a turn can end; and between any two the device can stop
-	 * the request when it is drained. */
+	/* The disk gets a request in steps of at most so many bytes. A turn can end
+	 * between two steps that are done at once, and a drain can stop a request
+	 * between any two. */
 	BLK_STEP_AT_ONCE = 256 << 10,
 	BLK_STEP = 1 << 20,
 	BLK_STEP_DISCARD = 64 << 20,
 
-	/* What the requests of a drive that are in flight may weigh together: bytes
-	 * that are moved or zeroed count in full, those of discards by this part, and a
-	 * flush as the host threads that it may keep busy. A request that weighs more
-	 * by itself is in flight alone. */
+	/* Limits on what a drive has in flight: the number of requests, and their
+	 * weight together. A byte that is moved or zeroed weighs 1, 128 bytes of a
+	 * discard weigh 1, and a flush weighs as much as 2 MiB, since it may keep
+	 * several threads of the host busy. A request that weighs more than the limit
+	 * is in flight alone. */
+	BLK_REQUESTS_MAX = QUEUE_SIZE_MAX,
 	BLK_IN_FLIGHT_MAX = 16 << 20,
 	BLK_DISCARD_WEIGHT = 128,
 	BLK_FLUSH_WEIGHT = 2 << 20,
 };
 
-/* Bytes of the disk that a request is about. */
+/* A range of the disk, in bytes. */
 struct blk_range {
 	uint64_t at, len;
 	bool unmap; /* of a write-zeroes */
@@ -47,21 +50,22 @@ struct blk_range {
 
 /* One request, from queue_pop to queue_push. */
 struct request {
-	struct disk_req io; /* the step under way; its done gets back here */
+	struct disk_req io; /* the step under way */
 	struct blk *blk;
-	struct request *next; /* in one of the lists of struct blk */
+	struct request *next; /* in `free` or `later` of struct blk */
 	uint64_t started_us;
-	uint8_t *status; /* in guest memory, written once */
-	uint32_t type;
+	uint8_t *status; /* in guest memory; written once */
+	uint32_t type; /* VIRTIO_BLK_T_… */
 	uint16_t taken; /* the queue's last_avail after it was taken */
 	uint64_t weight;
 	/* A transfer has one range, a flush and a GET_ID have none. */
-	unsigned n_ranges, range_at; /* the one that comes next or is under way */
-	uint64_t range_done; /* bytes of that one which earlier steps were about */
+	unsigned n_ranges;
+	unsigned range_at; /* the range that is under way, or comes next */
+	uint64_t range_done; /* bytes of that range that earlier steps have served */
 	struct blk_range range[BLK_RANGES_MAX];
-	bool is_submitting; /* disk_submit has not returned yet, */
-	bool is_back; /* but done has been called, */
-	int result; /* with this */
+	bool is_submitting; /* disk_submit has not returned yet */
+	bool is_back; /* the step is done, */
+	int result; /* with this result */
 	struct chain chain;
 };
 
@@ -71,39 +75,42 @@ struct blk {
 	struct limiter *limiter;
 	struct blk_stats stats;
 	bool in_turn;
-	uint64_t spent; /* cost of this turn so far */
+	uint64_t spent; /* the cost of this turn so far */
 	uint64_t turn_us; /* when it began */
-	uint64_t in_flight; /* weight of all requests that are */
-	bool is_draining; /* what can be put back into the ring is */
-	bool is_held; /* requests in flight go on, and no others are taken */
-	/* Requests whose next step is done at once, for the next turn. */
+	uint64_t in_flight; /* the weight of all requests in flight */
+	bool is_draining; /* requests go back into the ring where that is possible */
+	bool is_held; /* no more requests are taken (blk_hold) */
+	/* Requests whose next step is done at once, but in another turn. */
 	struct request *later, **last_later;
-	/* The last turn ended for want of a struct request, or of room in flight; and
-	 * whether a request has been answered since. */
-	bool starved, has_room;
-	/* Those not in use. A synchronous disk needs one, the first; an asynchronous
-	 * one more, with their number in flight, up to BLK_REQUESTS_MAX. */
+	bool starved; /* the last turn ended because a limit on flight was reached, */
+	bool has_room; /* and a request has been answered since */
+	/* Those not in use. There is always the first, which is enough for a
+	 * synchronous disk. Others are allocated as an asynchronous one needs them. */
 	struct request *free;
 	unsigned n_requests;
 	struct request first;
 };
 
-/* What came of looking for a request to serve; or -EPROTO. */
-enum { BLK_NONE, BLK_SERVED, BLK_LATER };
+enum {
+	BLK_NONE, /* the ring is empty */
+	BLK_SERVED, /* a request was answered, or is in flight */
+	BLK_LATER, /* a request has to wait, and is still in the ring */
+};
 
-/* Takes the next request off the ring and serves it, or starts to. BLK_LATER: there is
- * one that has to wait, for the limiter or, then the device is starved, for others. */
+/* Takes the next request off the ring and serves it, or starts to. One of the above, or
+ * -EPROTO. A request waits for the limiter, or for others in flight; then the device is
+ * starved. */
 MUST_CHECK int blk_serve_next(struct blk *b);
 
-/* The next steps of requests that wait for a turn, as far as this turn goes. */
+/* Serves the requests in `later` until the turn's budget is spent. */
 void blk_go_on(struct blk *b);
 
-/* While draining: puts those requests back into the ring, or finishes them. */
+/* While draining: puts the requests in `later` back into the ring, or finishes them. */
 void blk_settle(struct blk *b);
 
-/* The first request, as part of the device's construction; the memory of all others,
- * while none is in flight. */
+/* Sets up the first request, in the device's constructor. */
 void blk_requests_init(struct blk *b);
+/* Frees all others, while none is in flight. */
 void blk_requests_free(struct blk *b);
 
 extern const struct vdev_ops blk_ops;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blk_request: the requests of a block device (virtio 1.2, 5.2.6). Every field is the
- * guest's: a request that has a place for its status is answered with one, a chain that
- * has none is a fault. No framing is assumed (2.7.4). A request goes to the disk step
- * by step and lives on until the last is done; requests end in any order.
+ * request: the requests of a block device (virtio 1.2, 5.2.6). Every field is the
+ * guest's. A chain without a header and a status byte is a guest fault; any other
+ * request is answered by its status, however wrong it is. How the bytes are divided
+ * into descriptors does not matter (2.7.4). A request goes to the disk step by step,
+ * and is in flight until its last step is done. Requests end in any order.
  */
 #include <endian.h>
 #include <errno.h>
@@ -19,7 +20,7 @@ static void put_free(struct request *req)
 	req->blk->free = req;
 }
 
-/* A request is no longer in flight. */
+/* Takes a request out of flight. */
 static void release(struct request *req)
 {
 	req->blk->in_flight -= req->weight;
@@ -36,7 +37,7 @@ static void finish(struct request *req, uint8_t status, uint64_t data_written)
 	release(req);
 }
 
-/* For what the driver should not have asked. */
+/* Answers a request that makes no sense. */
 static void refuse(struct request *req, uint8_t status)
 {
 	req->blk->stats.invalid_reqs_count++;
@@ -76,9 +77,8 @@ static uint64_t step_max(const struct request *req)
 	return disk_is_at_once(req->blk->disk, &req->io) ? BLK_STEP_AT_ONCE : BLK_STEP;
 }
 
-/* Makes req->io the next step: false when there is none. Steps end where a multiple of
- * their size on the disk does, so that they do not split what the host keeps together.
- */
+/* Makes req->io the next step. False when there is none. Steps end at multiples of
+ * their size on the disk, so that they do not split blocks of the host. */
 static bool next_step(struct request *req)
 {
 	const struct blk_range *range;
@@ -100,7 +100,7 @@ static bool next_step(struct request *req)
 	return true;
 }
 
-/* guest: a discard may take long, whatever its length, and the loop stands still */
+/* guest: such a discard may stop the loop for long, whatever its length */
 static bool is_slow_discard(const struct request *req)
 {
 	return req->io.op == DISK_DISCARD && disk_discards_slowly(req->blk->disk);
@@ -111,14 +111,14 @@ static bool is_turn_over(const struct blk *b)
 	return b->spent >= BLK_TURN_COST;
 }
 
-/* After a step that was done at once: guest: a slow disk must not keep the loop. */
+/* Ends the turn if it has taken too long. guest: a slow disk must not keep the loop */
 static void look_at_clock(struct blk *b)
 {
 	if (b->in_turn && clock_us() - b->turn_us > BLK_TURN_US)
 		b->spent = MAX(b->spent, BLK_TURN_COST);
 }
 
-/* Hands over the step that is ready. Returns whether it is back already. */
+/* Submits the step in req->io. Returns whether it is done already. */
 static bool submit(struct request *req)
 {
 	struct blk *b = req->blk;
@@ -135,19 +135,20 @@ static bool submit(struct request *req)
 	return req->is_back;
 }
 
-/* A request that was not the last to be taken cannot go back into the ring. */
+/* Only the request that was taken last can go back into the ring. */
 static bool can_go_back(const struct request *req)
 {
 	return req->blk->is_draining && req->taken == req->blk->dev.queue[0].last_avail;
 }
 
-/* As if it had never been taken: what was done of it is done again. */
+/* Puts a request back into the ring. Steps that are done will be done again. */
 static void go_back(struct request *req)
 {
 	queue_unpop(&req->blk->dev.queue[0]);
 	release(req);
 }
 
+/* Leaves the next step to another turn. */
 static void put_off(struct request *req)
 {
 	struct blk *b = req->blk;
@@ -159,7 +160,8 @@ static void put_off(struct request *req)
 		vdev_serve_again(&b->dev, 0);
 }
 
-/* A step is back. Returns whether the next one is ready to be submitted now. */
+/* A step is done. Returns whether the next one is in req->io, to be submitted now. If
+ * not, the request was answered or put aside. */
 static bool is_to_go_on(struct request *req)
 {
 	struct blk *b = req->blk;
@@ -190,6 +192,7 @@ static bool is_to_go_on(struct request *req)
 	return true;
 }
 
+/* Submits steps until one is in flight, or the request is answered or put aside. */
 static void run(struct request *req)
 {
 	while (submit(req) && is_to_go_on(req))
@@ -236,7 +239,7 @@ void blk_settle(struct blk *b)
 	}
 }
 
-/* --- what a request asks for --- */
+/* --- checks, and what a request asks for --- */
 
 static bool is_in_disk(
 	const struct blk *b, uint64_t sector, uint64_t bytes, uint64_t *at)
@@ -248,9 +251,9 @@ static bool is_in_disk(
 		end <= disk_bytes(b->disk);
 }
 
-/* Reads sectors into what is left to write, or writes them from what is left to read.
- * guest: spans overlap, so that a small guest can ask for 4 GiB; that takes many steps.
- */
+/* A read fills all bytes of the chain that can be written, and a write takes all that
+ * can be read. guest: spans may overlap, so that a small guest can ask for 4 GiB; such
+ * a request has many steps. */
 static uint8_t plan_transfer(struct request *req, uint64_t sector)
 {
 	struct blk *b = req->blk;
@@ -271,7 +274,7 @@ static uint8_t plan_transfer(struct request *req, uint64_t sector)
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Takes the next range of a discard or write-zeroes off the chain. */
+/* Reads and checks the next range of a discard or write-zeroes. */
 static uint8_t plan_range(struct request *req)
 {
 	bool discard = req->type == VIRTIO_BLK_T_DISCARD;
@@ -281,7 +284,7 @@ static uint8_t plan_range(struct request *req)
 	uint32_t sectors, flags;
 
 	if (chain_read(&req->chain, &r, sizeof(r)) < 0)
-		return VIRTIO_BLK_S_IOERR; /* counted before, so it is there */
+		return VIRTIO_BLK_S_IOERR; /* cannot be: plan_ranges has counted */
 	sectors = le32toh(r.num_sectors);
 	flags = le32toh(r.flags);
 	if (flags & ~known)
@@ -337,8 +340,8 @@ static void get_id(struct request *req)
 		finish(req, VIRTIO_BLK_S_OK, sizeof(serial));
 }
 
-/* What is wrong with a request, if anything, before it may cost or do something; and
- * what it weighs. */
+/* Checks a request before it does or is charged anything, and sets its ranges, its
+ * weight and the operation. Returns the status with which to refuse it, or S_OK. */
 static uint8_t plan(struct request *req, uint64_t sector)
 {
 	req->n_ranges = req->range_at = 0;
@@ -382,10 +385,10 @@ static void carry_out(struct request *req)
 		finish_done(req); /* ranges of no bytes */
 }
 
-/* Whether the limiter lets a request go that was found to be right. Bytes that are
- * moved or zeroed are charged as bytes. A discard moves none and may free the guest's
- * host gigabytes in no time, so it is charged an operation for each range, and a flush
- * an operation: what it writes was charged when it was written. */
+/* Whether the limiter lets a request go. It charges an operation, and the bytes that
+ * are read, written or zeroed. A discard moves no bytes but may be dear for the host,
+ * so it is charged an operation for each range. What a flush writes was charged when it
+ * was written. */
 static bool is_let_go(struct request *req)
 {
 	struct blk *b = req->blk;
@@ -398,8 +401,8 @@ static bool is_let_go(struct request *req)
 	return false;
 }
 
-/* Whether there is room for one more in flight. guest: what it queues, it can make husk
- * wait for. */
+/* Whether one more request of this weight may be in flight. guest: husk waits for what
+ * is in flight, so a guest may not queue any amount */
 static bool has_room(struct blk *b, uint64_t weight)
 {
 	if (b->in_flight == 0 ||
@@ -412,8 +415,8 @@ static bool has_room(struct blk *b, uint64_t weight)
 	return false;
 }
 
-/* Serves the chain in req: BLK_SERVED, BLK_LATER, or -EPROTO when there is no way to
- * answer it. Only in the first case req is no longer the caller's. */
+/* Serves the chain in req: BLK_SERVED, BLK_LATER, or -EPROTO when it cannot be
+ * answered. After BLK_SERVED, req is no longer the caller's. */
 static int serve(struct request *req)
 {
 	struct blk *b = req->blk;
@@ -468,7 +471,8 @@ void blk_requests_free(struct blk *b)
 	blk_requests_init(b);
 }
 
-/* A request that is not in use, or NULL: then some are, and their ends come. */
+/* A request that is not in use. NULL: all are in flight, or there is no memory for more
+ * than those that are. */
 static struct request *acquire(struct blk *b)
 {
 	struct request *req = b->free;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bucket: see the header. No product here overflows: each is of two factors of 64 bits.
+ * bucket: see the header. No product here overflows 128 bits: each has two factors of
+ * 64 bits.
  */
 #include "virtio/limiter/bucket.h"
 
@@ -54,7 +55,7 @@ static void refill(struct bucket *b, uint64_t now_ns)
 	b->level = in < full(b) - b->level ? b->level + in : full(b);
 }
 
-/* What n tokens need to be there beside the burst. */
+/* The level that a request for n tokens needs, beside the burst. */
 static bucket_parts needed(const struct bucket *b, uint64_t n)
 {
 	uint64_t rest = n <= b->burst ? 0 : n - b->burst;
@@ -72,7 +73,7 @@ uint64_t bucket_wait_ns(struct bucket *b, uint64_t n, uint64_t now_ns)
 	need = needed(b, n);
 	if (need <= b->level && b->debt == 0)
 		return 0;
-	/* a bucket in debt is empty, so this is no difference of the two */
+	/* a bucket in debt is empty, so its level is 0 below */
 	if (!add_ok(b->debt, need, &missing))
 		return UINT64_MAX;
 	missing -= b->level;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limiter: two buckets, and a timer that is armed for the very nanosecond at which what
- * was refused can go. The arithmetic is bucket.c's.
+ * limiter: two buckets, whose arithmetic is in bucket.c, and a timer, which is set to
+ * the very nanosecond at which a refused request can go.
  */
 #include "virtio/limiter/limiter.h"
 
@@ -20,9 +20,9 @@ struct state {
 struct limiter {
 	struct state now;
 	bool has_limits; /* one of the buckets is a limit */
-	bool waiting; /* something was refused, and ready has not been called since */
+	bool waiting; /* a request was refused, and ready is yet to be called */
 	bool paused;
-	uint64_t at_ns; /* while waiting: when it can go */
+	uint64_t at_ns; /* while waiting: when that request can go */
 	struct timer timer;
 	void (*ready)(void *self);
 	void *self;
@@ -31,7 +31,7 @@ struct limiter {
 static void wait_until(struct limiter *l, uint64_t at_ns)
 {
 	if (l->waiting && l->at_ns == at_ns)
-		return; /* refused again: the timer runs */
+		return; /* the same request, refused again: the timer runs */
 	l->waiting = true;
 	l->at_ns = at_ns;
 	if (!l->paused)
@@ -67,7 +67,7 @@ int limiter_create(struct loop *loop, const struct limiter_cfg *cfg,
 	l->timer.source.self = l;
 	l->ready = ready;
 	l->self = self;
-	/* also where nothing is limited yet: a PATCH may bring a limit later */
+	/* even without a limit: a PATCH may bring one later */
 	r = timer_open(&l->timer, loop, "a rate limiter", e);
 	if (r < 0)
 		return r;
@@ -122,7 +122,9 @@ void limiter_patch(struct limiter *l, const struct limiter_patch *p)
 		bucket_init(&l->now.ops, &l->now.cfg.ops, now);
 	}
 	l->has_limits = has_limits(&l->now);
-	if (l->waiting) /* what it waited for is no more: by the loop, not from here */
+	/* The request may fit the new buckets. ready is not called from here, because
+	 * the caller does not expect it. */
+	if (l->waiting)
 		wait_until(l, now);
 }
 
@@ -145,7 +147,7 @@ void limiter_resume(struct limiter *l)
 		timer_set_at(&l->timer, l->at_ns); /* at once if it has passed */
 }
 
-/* level or debt: whole tokens and the rest. */
+/* Saves or loads a level or a debt, as whole tokens and the parts that remain. */
 static void snap_parts(struct stream *s, bucket_parts *p, uint64_t unit)
 {
 	uint64_t tokens = unit > 0 ? (uint64_t)(*p / unit) : 0;
@@ -157,7 +159,7 @@ static void snap_parts(struct stream *s, bucket_parts *p, uint64_t unit)
 		*p = (bucket_parts)tokens * unit + MIN(rest, unit);
 }
 
-/* What bucket.c leads to: a bucket that is no limit is all zeroes. */
+/* Whether a loaded bucket is one that bucket.c can produce. */
 static bool is_sane(const struct bucket *b)
 {
 	if (b->size == 0 || b->refill_ns == 0)
@@ -167,7 +169,8 @@ static bool is_sane(const struct bucket *b)
 		(b->level == 0 || b->debt == 0);
 }
 
-/* Also checks what is loaded; time goes on where it stood still. */
+/* False when what it loads makes no sense. The bucket's clock goes on where it stood
+ * when it was saved. */
 static bool snap_bucket(
 	struct stream *s, struct bucket *b, struct bucket_cfg *cfg, uint64_t now)
 {
@@ -187,7 +190,7 @@ static bool snap_bucket(
 	if (!is_sane(b) || b->burst > cfg->one_time_burst)
 		return false;
 	b->at_ns = 0;
-	(void)bucket_wait_ns(b, 0, since); /* what came in during that time */
+	(void)bucket_wait_ns(b, 0, since); /* adds what came in before it was saved */
 	b->at_ns = now;
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net_parts: what a network device is made of, shared by net.c (life, events),
- * net_rx.c (tap to guest) and net_tx.c (guest to tap). Not for other files.
+ * internal: the struct of a network device, shared by net.c (its life and events), rx.c
+ * (from the tap to the guest) and tx.c (from the guest to the tap). Device lock held.
  */
 #ifndef HUSK_VIRTIO_NET_INTERNAL_H
 #define HUSK_VIRTIO_NET_INTERNAL_H
@@ -15,68 +15,67 @@
 enum { NET_RX, NET_TX, NET_QUEUES };
 
 enum {
-	/* A frame of 64 KiB as segmentation makes them, with both headers. */
+	/* The largest frame, with both headers: 64 KiB, by segmentation offload. */
 	FRAME_MAX = TAP_HEADER_BYTES + ETH_HLEN + (64 << 10),
-	RX_IOV_MAX = 1024, /* what one readv takes (UIO_MAXIOV) */
+	RX_IOV_MAX = 1024, /* spans that one readv takes (UIO_MAXIOV) */
 };
 
-/* A chain that was taken from the ring and is not returned yet. */
+/* A gathered chain: one that was taken from the ring and is not returned yet. */
 struct rx_buf {
 	uint16_t head;
 	unsigned n_iov;
 	uint64_t bytes;
 };
 
-/* Reception. Chains are gathered ahead, as many as the largest frame needs, and a frame
- * is read straight into them. What does not fit goes to `over`, behind them, and waits
- * there for more chains. */
+/* Reception. As many chains are gathered as the largest frame needs, and a frame is
+ * read straight into them. Bytes that do not fit go to `over`, and wait there until the
+ * driver posts more chains. */
 struct net_rx {
 	bool on;
-	bool again; /* a turn ended with a frame that can go on */
+	bool again; /* the turn's budget was spent, and a frame can go on */
 	enum {
 		RX_RUN,
-		RX_WAIT_BUFFERS, /* for a notification */
+		RX_WAIT_BUFFERS, /* for a notification: the driver has posted chains */
 		RX_WAIT_TOKENS, /* for the limiter */
-		RX_WAIT_RETRY, /* the tap only fails; for the timer, or a notification
-				*/
-		RX_GIVEN_UP, /* the tap is gone; until a notification */
+		RX_WAIT_RETRY, /* reads fail: for the timer or a notification */
+		RX_GIVEN_UP, /* the interface is gone: for a notification */
 	} wait;
-	unsigned errors; /* of the tap, in a row */
+	unsigned errors; /* reads of the tap that failed, in a row */
 	struct limiter *limiter;
 
-	unsigned n_bufs, n_iov; /* gathered, oldest first */
+	unsigned n_bufs, n_iov; /* gathered chains and their spans, oldest first */
 	uint64_t room; /* bytes in them */
-	uint64_t spent; /* what this turn has cost so far */
+	uint64_t spent; /* the cost of this turn so far */
 	struct rx_buf buf[QUEUE_SIZE_MAX];
-	struct iovec iov[RX_IOV_MAX]; /* and one more span, for `over` */
+	struct iovec iov[RX_IOV_MAX]; /* the last one used is `over` */
 
 	/* The frame that was read and is not delivered yet. */
 	size_t frame; /* bytes; 0: none */
-	size_t placed; /* of them, in the gathered chains; the rest is in `over` */
-	size_t over_at; /* where the rest begins */
-	bool paid; /* its tokens are taken */
+	size_t placed; /* how many of them are in the gathered chains */
+	size_t over_at; /* where the others begin in `over` */
+	bool paid; /* the limiter has let it go */
 
 	struct chain chain; /* the one that is being gathered */
-	uint8_t over[FRAME_MAX + 1]; /* one byte more shows a frame that is too long */
+	uint8_t over[FRAME_MAX + 1]; /* a frame that fills it is too long */
 };
 
 /* Transmission: one frame at a time. */
 struct net_tx {
 	bool on;
-	bool again; /* a turn ended with work left */
+	bool again; /* the turn's budget was spent, and work is left */
 	enum {
 		TX_RUN,
-		TX_WAIT_TAP, /* until it takes more */
+		TX_WAIT_TAP, /* until the tap takes more frames */
 		TX_WAIT_TOKENS, /* for the limiter */
 	} wait;
 	struct limiter *limiter;
 
-	bool held; /* chain is taken from the ring and not returned */
-	bool checked; /* and its frame can be sent */
-	bool paid; /* and its tokens are taken */
+	bool held; /* chain was taken from the ring and is not returned yet, */
+	bool checked; /* its frame is right, */
+	bool paid; /* and the limiter has let it go */
 	size_t frame; /* bytes, with the header */
 	struct chain chain;
-	/* Both headers, fetched once: what was checked is what is sent. */
+	/* Both headers, fetched once and sent as they were checked. */
 	struct tx_head {
 		struct virtio_net_hdr_v1 net;
 		struct ethhdr eth;
@@ -90,8 +89,8 @@ struct net {
 	struct tap *tap;
 	struct loop *loop;
 	struct loop_source source; /* the tap's descriptor */
-	uint32_t watched; /* its events that the loop waits for */
-	struct timer retry; /* when to try again what the host refused */
+	uint32_t watched; /* the events that the loop waits for */
+	struct timer retry; /* set when the host refused something */
 	bool has_mac;
 	uint8_t mac[NET_MAC_BYTES];
 	uint16_t mtu; /* 0: not offered */
@@ -100,12 +99,13 @@ struct net {
 	struct net_tx tx;
 };
 
-/* One turn of each direction: 0; 1 when it stopped with work left that no event will
- * announce; -EPROTO. At most one interrupt for all of it. */
+/* A turn of one direction, with at most one interrupt. Returns 1 when the turn's budget
+ * is spent and work is left that no event will announce; otherwise 0 or -EPROTO. */
 MUST_CHECK int net_rx_run(struct net *n);
 MUST_CHECK int net_tx_run(struct net *n);
 
-/* Lets a direction run, or makes it still with nothing taken from its ring. */
+/* Lets a direction run; or stops it, and puts the chains that it holds back into the
+ * ring. */
 void net_rx_start(struct net *n);
 void net_rx_stop(struct net *n);
 void net_tx_start(struct net *n);

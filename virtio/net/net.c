@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net: the network device (virtio 1.2, 5.1) over a TAP: its life, and which events it
- * waits for. The tap is watched only while something can be done about it, so that a
- * guest without buffers, or a tap without an interface, costs nothing.
+ * net: the network device (virtio 1.2, 5.1) over a TAP: its life, and the events that
+ * it waits for. The loop watches the tap only while the device can do something about
+ * its events, so that a guest without buffers, or a tap without an interface, costs
+ * nothing.
  */
 #include <assert.h>
 #include <endian.h>
@@ -27,14 +28,14 @@ static void set_config(struct net *n)
 	memcpy(n->dev.config, &c, n->dev.config_len);
 }
 
-/* Has the loop wait for what the state calls for. */
+/* Has the loop watch the tap for the events that the state calls for. */
 static void watch(struct net *n)
 {
 	uint32_t events = 0;
 
 	if (n->rx.on && n->rx.wait == RX_RUN)
 		events |= EPOLLIN;
-	/* `again`: a tap takes frames nearly always, so this is the next turn */
+	/* for `again`: a tap takes frames nearly always, so EPOLLOUT comes at once */
 	if ((n->tx.on && n->tx.wait == TX_WAIT_TAP) || n->tx.again || n->rx.again)
 		events |= EPOLLOUT;
 	if (events == n->watched)
@@ -59,7 +60,9 @@ static void on_retry(void *self, uint32_t events)
 	watch(n);
 }
 
-/* After a turn that returned r: a guest fault ends all, but for the reset's drain. */
+/* Ends a turn that returned r. After a guest fault neither direction runs until a
+ * reset.
+ */
 static void after(struct net *n, int r)
 {
 	if (r < 0) {
@@ -69,7 +72,7 @@ static void after(struct net *n, int r)
 	watch(n);
 }
 
-/* The same outside of notification, whose result the transport sees. */
+/* The same, for turns whose result the transport does not see. */
 static void settle(struct net *n, int r)
 {
 	after(n, r);
@@ -100,7 +103,7 @@ static void on_tap(void *self, uint32_t events)
 	struct net *n = self;
 	int r = 0;
 
-	/* errors and hang-ups are met by reading and writing */
+	/* an error or hang-up shows in the read or write below */
 	if (events & EPOLLIN)
 		n->stats.rx_tap_event_count++;
 	if (n->rx.on && n->rx.wait == RX_RUN &&
@@ -150,7 +153,7 @@ static void net_start(struct vdev *v)
 	watch(n);
 }
 
-/* New buffers, or the first call after a drain. */
+/* The driver has posted buffers, or this is the first call after a drain. */
 static int notify_rx(struct net *n)
 {
 	struct net_rx *rx = &n->rx;
@@ -160,7 +163,7 @@ static int notify_rx(struct net *n)
 		rx->wait == RX_GIVEN_UP)
 		net_rx_start(n);
 	else if (!rx->again && (rx->wait != RX_RUN || rx->frame == 0))
-		return 0; /* the tap or the limiter says when */
+		return 0; /* an event of the tap or the limiter will come */
 	return run_rx(n);
 }
 
@@ -177,7 +180,7 @@ static int net_notify(struct vdev *v, unsigned q)
 	struct net *n = net_of(v);
 	int r = q == NET_RX ? notify_rx(n) : notify_tx(n);
 
-	/* the transport calls again, not the tap */
+	/* the transport calls again for r > 0, not the tap */
 	*(q == NET_RX ? &n->rx.again : &n->tx.again) = false;
 	after(n, r);
 	return r;
@@ -193,7 +196,7 @@ static int net_drain(struct vdev *v)
 	return -1;
 }
 
-/* The address and MTU are those that the driver knows. */
+/* A load keeps the MAC address and the MTU that the driver knows. */
 static int net_snap(struct vdev *v, struct stream *s)
 {
 	struct net *n = net_of(v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net_rx: frames from the tap to the guest (virtio 1.2, 5.1.6.3 and 5.1.6.4). Nothing
- * is read while there is no buffer, so that frames queue up in the host and not here; a
- * frame that was read is lost only when the guest's ring can never hold it.
+ * rx: frames from the tap to the guest (virtio 1.2, 5.1.6.3 and 5.1.6.4). Nothing is
+ * read while the driver has posted no buffer, so that frames queue up in the host and
+ * not here. A frame that was read is lost only when the guest's ring can never hold it.
  */
 #include <endian.h>
 #include <errno.h>
@@ -12,9 +12,9 @@
 #include "virtio/net/internal.h"
 
 enum {
-	RX_TURN_COST =
-		64, /* a frame costs 1, and what the gathered chains' room does */
-	RX_ERRORS_MAX = 16, /* in a row */
+	/* The budget of a turn: a frame costs 1, and each chain its chain_room_cost. */
+	RX_TURN_COST = 64,
+	RX_ERRORS_MAX = 16, /* in a row, before the timer is set */
 };
 
 static struct queue *ring(struct net *n)
@@ -27,14 +27,13 @@ static bool merges(const struct net *n)
 	return vdev_has(&n->dev, VIRTIO_NET_F_MRG_RXBUF);
 }
 
-/* Whether the gathered chains leave place for the longest chain. */
+/* Whether rx->iov has room for the longest chain beside those that are gathered. */
 static bool has_iov_room(const struct net_rx *rx)
 {
 	return rx->n_iov + CHAIN_SPANS_MAX < RX_IOV_MAX;
 }
 
-/* Keeps the chain just taken. Readable spans are passed over; a chain without others is
- * one of no bytes. */
+/* Adds the chain just taken to the gathered ones. Its readable spans are ignored. */
 static void keep(struct net_rx *rx)
 {
 	struct spans room = chain_wr(&rx->chain);
@@ -47,7 +46,7 @@ static void keep(struct net_rx *rx)
 		(struct rx_buf){ rx->chain.head, room.n, chain_wr_bytes(&rx->chain) };
 }
 
-/* Takes chains until any frame fits, or there are no more. 0 or -EPROTO. */
+/* Gathers chains until any frame fits, or there are no more. 0 or -EPROTO. */
 static int gather(struct net *n)
 {
 	struct net_rx *rx = &n->rx;
@@ -63,14 +62,13 @@ static int gather(struct net *n)
 	return 0;
 }
 
-/* Whether chains that the driver may still post can be gathered, now that the frame
- * does not fit into those that are. */
+/* Whether more chains could be gathered, if the driver posted some. */
 static bool can_grow(struct net *n)
 {
 	return merges(n) && n->rx.n_bufs < ring(n)->size && has_iov_room(&n->rx);
 }
 
-/* The driver notifications when it posts a chain, unless there is one already. */
+/* Waits for the driver to post a chain, unless there is one already. */
 static void wait_for_buffers(struct net *n)
 {
 	if (!queue_want_notify(ring(n), true)) {
@@ -93,7 +91,7 @@ static void drop_frame(struct net *n)
 	forget_frame(&n->rx);
 }
 
-/* The gathered chains from their byte `at` on. */
+/* The memory of the gathered chains from byte `at` on. */
 static struct spans gathered(const struct net_rx *rx, size_t at)
 {
 	struct spans s = { rx->iov, rx->n_iov, 0 };
@@ -102,8 +100,9 @@ static struct spans gathered(const struct net_rx *rx, size_t at)
 	return s;
 }
 
-/* After a read that failed. A tap that fails may be readable for ever: one without its
- * interface never gets another, others may do better later. */
+/* A read has failed. A tap that fails may stay readable for ever, so that husk must
+ * stop trying: for good if the interface is gone, since the tap never gets another; or
+ * for a while after RX_ERRORS_MAX other errors. */
 static void note_error(struct net_rx *rx, int r)
 {
 	rx->errors++;
@@ -139,8 +138,8 @@ static bool read_frame(struct net *n)
 	return true;
 }
 
-/* Brings what is in `over` to the guest. True when nothing is left there; if not, the
- * frame waits or is gone. */
+/* Copies what is in `over` to the gathered chains. True when all of the frame is there.
+ * If not, it waits for more chains, or was dropped. */
 static bool place_rest(struct net *n)
 {
 	struct net_rx *rx = &n->rx;
@@ -175,8 +174,8 @@ static bool pay(struct net *n)
 	return true;
 }
 
-/* Whether a driver with these features can take the frame. The host was told them; one
- * that it queued before may still ask for more. */
+/* Whether a driver with these features can take the frame. The host knows them, but a
+ * frame that it queued before it did may use other offloads. */
 static bool is_taken(uint64_t acked, const struct virtio_net_hdr_v1 *h)
 {
 	unsigned flags = tap_offload_flags(acked);
@@ -195,9 +194,9 @@ static bool is_taken(uint64_t acked, const struct virtio_net_hdr_v1 *h)
 	}
 }
 
-/* Completes the host's header (5.1.6.4.1), or says that the frame is none for this
- * driver. It lies in guest memory: a guest that changes it meanwhile deceives itself.
- */
+/* Completes the header that the host wrote (5.1.6.4.1). False when this driver cannot
+ * take the frame. The header is in guest memory; a guest that changes it meanwhile only
+ * harms itself. */
 static bool finish_header(struct net *n, uint16_t n_bufs)
 {
 	struct spans from = gathered(&n->rx, 0), to = from;
@@ -207,13 +206,13 @@ static bool finish_header(struct net *n, uint16_t n_bufs)
 	if (!is_taken(n->dev.acked, &h))
 		return false;
 	if (!vdev_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM))
-		h.flags = 0; /* the host calls checksums valid unasked */
+		h.flags = 0; /* the host may call checksums valid unasked */
 	h.num_buffers = htole16(n_bufs);
 	spans_write(&to, &h, sizeof(h));
 	return true;
 }
 
-/* Gathered chains that the frame needs. */
+/* How many of the gathered chains the frame needs. */
 static unsigned bufs_of_frame(const struct net_rx *rx)
 {
 	uint64_t bytes = 0;
@@ -224,7 +223,7 @@ static unsigned bufs_of_frame(const struct net_rx *rx)
 	return i;
 }
 
-/* Returns the first n_bufs gathered chains to the driver, with the frame in them. */
+/* Returns the first n_bufs gathered chains, which hold the frame, to the driver. */
 static void push_bufs(struct net *n, unsigned n_bufs)
 {
 	struct queue_used used[QUEUE_SIZE_MAX];
@@ -248,7 +247,7 @@ static void push_bufs(struct net *n, unsigned n_bufs)
 	memmove(rx->iov, &rx->iov[n_iov], rx->n_iov * sizeof(*rx->iov));
 }
 
-/* Gives a frame that is all in guest memory to the driver, or drops it. */
+/* Delivers a frame that is all in guest memory, or drops it. */
 static void push_frame(struct net *n)
 {
 	unsigned n_bufs = bufs_of_frame(&n->rx);
@@ -268,7 +267,7 @@ int net_rx_run(struct net *n)
 	struct net_rx *rx = &n->rx;
 	int r = 0;
 
-	/* guest: room where none is of use must not keep the loop */
+	/* guest: huge buffers must not keep the loop, so they cost too */
 	for (rx->spent = 0; rx->spent < RX_TURN_COST && rx->wait == RX_RUN;
 		rx->spent++) {
 		r = gather(n);
@@ -307,7 +306,7 @@ void net_rx_stop(struct net *n)
 	rx->on = rx->again = false;
 	limiter_pause(rx->limiter);
 	if (rx->frame > 0) {
-		/* what it owes the limiter is forgiven: it could not be kept */
+		/* it is delivered without tokens, since it cannot be kept */
 		if (rx->placed == rx->frame) {
 			push_frame(n);
 			vdev_interrupt(&n->dev, NET_RX);

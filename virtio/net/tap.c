@@ -18,7 +18,7 @@ enum { FD_FIRST = STDERR_FILENO + 1, FD_DIGITS_MAX = 7 };
 
 struct tap {
 	int fd;
-	bool has_offloads; /* it is a real one */
+	bool has_offloads; /* it is a TAP, not just any descriptor */
 };
 
 /* The N of "fd:N", or -1 for any other name, also for a number with a leading 0. */
@@ -80,7 +80,8 @@ static int open_by_name(const char *name, struct err *e)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* A copy, so that a setting which is replaced or a start that fails leaves N open. */
+/* Copies the descriptor, so that N stays open when the setting is replaced or the start
+ * fails. */
 static int copy_inherited(const char *name, struct err *e)
 {
 	AUTO(close_fd) int fd = fcntl(inherited_fd(name), F_DUPFD_CLOEXEC, FD_FIRST);
@@ -153,7 +154,7 @@ unsigned tap_offload_flags(uint64_t acked)
 {
 	unsigned flags = 0;
 
-	/* guest: the host refuses these combinations as a whole */
+	/* guest: the host would refuse all flags for a wrong combination */
 	if (!has(acked, VIRTIO_NET_F_GUEST_CSUM))
 		return 0;
 	if (has(acked, VIRTIO_NET_F_GUEST_TSO4))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * net_tx: frames from the guest to the tap (virtio 1.2, 5.1.6.2). Both headers of a
- * frame are fetched once and sent as they were checked; its payload is handed to the
- * host in place.
+ * tx: frames from the guest to the tap (virtio 1.2, 5.1.6.2). Both headers of a frame
+ * are fetched once and sent as they were checked. The host gets the payload in place,
+ * from guest memory.
  */
 #include <endian.h>
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include "vmm/base/clock.h"
 
 enum {
-	/* What a turn may cost: a frame costs 1, as much again for so many bytes, and
-	 * what its room does, which is of no use here. */
+	/* The budget of a turn: a frame costs 1, and 1 more for each TX_COST_BYTES. A
+	 * malformed frame, which may have any size, costs 1 and its chain_room_cost. */
 	TX_TURN_COST = 256,
 	TX_COST_BYTES = 4 << 10,
 };
@@ -25,13 +25,13 @@ static struct queue *ring(struct net *n)
 	return &n->dev.queue[NET_TX];
 }
 
-/* Whether a partial checksum is asked for rightly (5.1.6.2.1), in a frame of so many
- * bytes. Says nothing where none is asked for. */
+/* Whether the header's request for a checksum, if it has one, is valid (5.1.6.2.1) for
+ * a frame of this many bytes. Clears the fields where there is none. */
 static bool check_csum(const struct net *n, struct virtio_net_hdr_v1 *h, size_t bytes)
 {
 	uint32_t end = le16toh(h->csum_start);
 
-	/* 5.1.6.2.2: bits that are not known are ignored */
+	/* 5.1.6.2.2: other bits are ignored */
 	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	if (h->flags == 0) {
 		h->csum_start = h->csum_offset = 0;
@@ -42,7 +42,7 @@ static bool check_csum(const struct net *n, struct virtio_net_hdr_v1 *h, size_t 
 	return vdev_has(&n->dev, VIRTIO_NET_F_CSUM) && end <= bytes;
 }
 
-/* Likewise for segmentation. */
+/* The same for segmentation. */
 static bool check_gso(const struct net *n, struct virtio_net_hdr_v1 *h, size_t bytes)
 {
 	unsigned feature;
@@ -50,7 +50,7 @@ static bool check_gso(const struct net *n, struct virtio_net_hdr_v1 *h, size_t b
 	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_NONE:
 		h->gso_type = VIRTIO_NET_HDR_GSO_NONE;
-		h->gso_size = h->hdr_len = 0; /* they mean nothing */
+		h->gso_size = h->hdr_len = 0; /* without meaning here */
 		return true;
 	case VIRTIO_NET_HDR_GSO_TCPV4:
 		feature = VIRTIO_NET_F_HOST_TSO4;
@@ -59,27 +59,27 @@ static bool check_gso(const struct net *n, struct virtio_net_hdr_v1 *h, size_t b
 		feature = VIRTIO_NET_F_HOST_TSO6;
 		break;
 	default:
-		return false; /* guest: not known, or never offered */
+		return false; /* guest: a kind that was never offered */
 	}
 	if ((h->gso_type & VIRTIO_NET_HDR_GSO_ECN) &&
 		!vdev_has(&n->dev, VIRTIO_NET_F_HOST_ECN))
 		return false;
-	/* guest: not negotiated, without the checksum that each segment needs,
-	 * segments of nothing, or headers longer than the frame */
+	/* guest: not negotiated, without the checksum that segments need, with
+	 * segments of 0 bytes, or with headers longer than the frame */
 	return vdev_has(&n->dev, feature) && h->flags != 0 && h->gso_size != 0 &&
 		le16toh(h->hdr_len) <= bytes;
 }
 
-/* Whether the chain just taken is a frame that the host may see: it is ready to be sent
- * then. */
+/* Checks the chain just taken, and makes its frame ready to be sent. False for a
+ * malformed one. */
 static bool check_frame(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
 	uint64_t bytes = chain_rd_bytes(&tx->chain);
 	struct spans rest;
 
-	/* guest: buffers of the wrong direction, less than the headers, or more than
-	 * any frame has */
+	/* guest: buffers in the wrong direction, too few bytes for the headers, or more
+	 * than any frame has */
 	if (chain_wr_bytes(&tx->chain) > 0 || bytes > FRAME_MAX ||
 		chain_read(&tx->chain, &tx->head, sizeof(tx->head)) < 0)
 		return false;
@@ -134,8 +134,8 @@ static void send_frame(struct net *n)
 	}
 	latency_add(&n->stats.tap_write_agg, clock_us() - from_us);
 	if (r < 0) {
-		/* the interface is down or gone, or the host is out of memory: as a
-		 * wire would, it loses the frame */
+		/* the interface is down or gone, or the host is out of memory: the
+		 * frame is lost, as on a wire */
 		n->stats.tap_write_fails++;
 		n->stats.tx_fails++;
 	} else {
@@ -146,7 +146,7 @@ static void send_frame(struct net *n)
 	return_frame(n);
 }
 
-/* Serves the chain that is held. Returns what that cost. */
+/* Serves the chain that is held. Returns its cost. */
 static unsigned serve(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
@@ -163,7 +163,7 @@ static unsigned serve(struct net *n)
 	return 1 + (unsigned)(tx->frame / TX_COST_BYTES);
 }
 
-/* Takes the next chain, unless one is held. 1, 0 or -EPROTO. */
+/* Takes the next chain, unless one is held. 1; 0 when there is none; or -EPROTO. */
 static int next(struct net *n)
 {
 	struct net_tx *tx = &n->tx;
