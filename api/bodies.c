@@ -42,7 +42,7 @@ static const struct field metrics_rows[] = {
 	  FIELD_AT(struct metrics_body, metrics_path) },
 	{ .name = "emit_id", .type = FIELD_BOOL, FIELD_AT(struct metrics_body, emit_id) },
 	{ .name = "properties", .type = FIELD_JSON, .nullable = true,
-	  .offset = offsetof(struct metrics_body, properties), .size = sizeof(void *) },
+	  FIELD_JSON_AT(struct metrics_body, properties) },
 };
 
 /* clang-format on */

@@ -36,11 +36,11 @@ struct category {
 /* clang-format off */
 static const struct field category_field[] = {
 	{ .name = "default_action", .type = FIELD_JSON, .required = true,
-	  FIELD_AT(struct category, default_action) },
+	  FIELD_JSON_AT(struct category, default_action) },
 	{ .name = "filter_action", .type = FIELD_JSON, .required = true,
-	  FIELD_AT(struct category, filter_action) },
-	{ .name = "filter", .type = FIELD_JSON, .required = true, FIELD_AT(struct category, filter) },
-	{ .name = "include", .type = FIELD_JSON, FIELD_AT(struct category, include) },
+	  FIELD_JSON_AT(struct category, filter_action) },
+	{ .name = "filter", .type = FIELD_JSON, .required = true, FIELD_JSON_AT(struct category, filter) },
+	{ .name = "include", .type = FIELD_JSON, FIELD_JSON_AT(struct category, include) },
 };
 
 static const enum scmp_compare compares[] = {

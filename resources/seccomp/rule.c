@@ -13,10 +13,10 @@ struct rule_json {
 };
 
 static const struct field rule_field[] = {
-	{ .name = "syscall", .type = FIELD_JSON, .required = true, FIELD_AT(struct rule_json, syscall) },
-	{ .name = "args", .type = FIELD_JSON, .nullable = true, FIELD_AT(struct rule_json, args) },
-	{ .name = "action", .type = FIELD_JSON, FIELD_AT(struct rule_json, action) },
-	{ .name = "comment", .type = FIELD_JSON, .nullable = true, FIELD_AT(struct rule_json, comment) },
+	{ .name = "syscall", .type = FIELD_JSON, .required = true, FIELD_JSON_AT(struct rule_json, syscall) },
+	{ .name = "args", .type = FIELD_JSON, .nullable = true, FIELD_JSON_AT(struct rule_json, args) },
+	{ .name = "action", .type = FIELD_JSON, FIELD_JSON_AT(struct rule_json, action) },
+	{ .name = "comment", .type = FIELD_JSON, .nullable = true, FIELD_JSON_AT(struct rule_json, comment) },
 	{ .name = "api_only", .type = FIELD_BOOL, FIELD_AT(struct rule_json, api_only) },
 };
 static const struct fields rule_fields = { .what = "rule", .field = rule_field, .n = ARRAY_LEN(rule_field) };
@@ -37,10 +37,10 @@ static const struct field condition_field[] = {
 	  FIELD_AT(struct condition, index) },
 	{ .name = "type", .type = FIELD_ENUM, .required = true, .names = type_names,
 	  FIELD_AT(struct condition, type) },
-	{ .name = "op", .type = FIELD_JSON, .required = true, FIELD_AT(struct condition, op_json) },
+	{ .name = "op", .type = FIELD_JSON, .required = true, FIELD_JSON_AT(struct condition, op_json) },
 	{ .name = "val", .type = FIELD_UINT, .required = true, .max = UINT64_MAX,
 	  FIELD_AT(struct condition, val) },
-	{ .name = "comment", .type = FIELD_JSON, .nullable = true, FIELD_AT(struct condition, comment) },
+	{ .name = "comment", .type = FIELD_JSON, .nullable = true, FIELD_JSON_AT(struct condition, comment) },
 };
 static const struct fields condition_fields = {
 	.what = "condition", .field = condition_field, .n = ARRAY_LEN(condition_field)

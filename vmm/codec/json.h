@@ -97,6 +97,8 @@ struct fields {
 #define FIELD_GIVEN(st, member) .given = 1 + offsetof(st, member)
 #define FIELD_AT(st, member) \
 	.offset = offsetof(st, member), .size = sizeof(((st *)0)->member)
+/* The same for FIELD_JSON. */
+#define FIELD_JSON_AT(st, member) .offset = offsetof(st, member), .size = sizeof(void *)
 
 /* Copies the members of an object into the struct at out. Before the call the struct
  * has the defaults, and NULL for strings; what is absent in the object stays as it is.
