@@ -23,5 +23,7 @@ int kind_check(const struct device_kind *k, const void *cfg, struct err *e)
 		? ids_check_device(id_member(&k->cfg), kind_id(&k->cfg, cfg), e)
 		: 0;
 
-	return r < 0 ? r : k->check(cfg, e);
+	if (r == 0 && k->check)
+		r = k->check(cfg, e);
+	return r;
 }

@@ -39,7 +39,9 @@ struct device_kind {
 	const char *what; /* in texts: "drive" */
 	const char *resource; /* of the API, and the section of the config file */
 	const char *area; /* what the API's error texts begin with */
-	const char *counter; /* of requests, in the metrics: "drive" of drive_count */
+	/* Of requests, in the metrics: "drive" of drive_count. NULL: they are not
+	 * counted. */
+	const char *counter;
 	/* There may be several, each with an id; else there is one, and settings
 	 * replace it. */
 	bool is_list;
@@ -48,8 +50,7 @@ struct device_kind {
 	struct kind_body cfg, patch;
 
 	/* Whether the settings make sense, beyond what their fields say; and beside
-	 * those of another device of the kind. -EINVAL with text. The latter or NULL.
-	 */
+	 * those of another device of the kind. -EINVAL with text. Or NULL. */
 	int (*check)(const void *cfg, struct err *e);
 	int (*check_beside)(const void *cfg, const void *other, struct err *e);
 	/* Whether it is made before others of its kind; NULL: in the order of the
@@ -60,9 +61,10 @@ struct device_kind {
 
 	/* Opens what the device is made over: a disk, a tap. With the settings, so that
 	 * whoever sets them learns what is wrong, and again for a start after one that
-	 * failed. -errno with text. */
+	 * failed. -errno with text. NULL, and close too, for a device that is made of
+	 * its settings alone: its backend is then always NULL. */
 	int (*open)(const void *cfg, struct loop *loop, void **backend, struct err *e);
-	void (*close)(void *backend); /* NULL is fine */
+	void (*close)(void *backend); /* takes NULL */
 	enum kind_reuse (*reuse)(const void *cfg, const void *before); /* or NULL */
 	/* Takes the backend over, also on failure. -errno with text. */
 	int (*create)(const void *cfg, void *backend, struct loop *loop,

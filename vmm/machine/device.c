@@ -46,9 +46,16 @@ static int add_name(
 	return k->is_list ? err_add(e, error, "%s '%s'", k->what, id) : error;
 }
 
+static int open_backend(struct machine *m, const struct device_kind *k, const void *cfg,
+	void **out, struct err *e)
+{
+	return k->open ? k->open(cfg, m->env.loop, out, e) : 0;
+}
+
 static void forget(struct device *d)
 {
-	d->kind->close(d->backend);
+	if (d->kind->close)
+		d->kind->close(d->backend);
 	fields_fini(d->kind->cfg.fields, d->cfg);
 }
 
@@ -88,7 +95,7 @@ static int get_backend(struct machine *m, const struct device_kind *k, const voi
 		*out = TAKE((*d)->backend);
 		return 0;
 	}
-	return k->open(cfg, m->env.loop, out, e);
+	return open_backend(m, k, cfg, out, e);
 }
 
 int machine_put_device(
@@ -146,7 +153,7 @@ static int start_device(struct machine *m, struct device *d, struct err *e)
 	int r = 0;
 
 	if (!d->backend)
-		r = k->open(d->cfg, m->env.loop, &d->backend, e);
+		r = open_backend(m, k, d->cfg, &d->backend, e);
 	if (r == 0)
 		r = k->create(d->cfg, TAKE(d->backend), m->env.loop, &d->dev, e);
 	if (r == 0)

@@ -228,6 +228,36 @@ Test(machine_run, changes_both_limits_of_an_interface)
 	fields_fini(net_kind.patch.fields, &p);
 }
 
+/* --- a kind of device that is made of its settings alone --- */
+
+struct plain_cfg {
+	bool is_on;
+};
+
+static const struct field plain_rows[] = {
+	{ .name = "is_on", .type = FIELD_BOOL, FIELD_AT(struct plain_cfg, is_on) },
+};
+static const struct fields plain_fields = FIELDS("plain", plain_rows);
+static const struct device_kind plain_kind = {
+	.what = "plain device",
+	.cfg = { .fields = &plain_fields, .bytes = sizeof(struct plain_cfg) },
+};
+
+Test(machine_run, keeps_and_replaces_settings_of_a_device_without_a_backend)
+{
+	const struct plain_cfg *now;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct plain_cfg c = { .is_on = i == 2 };
+
+		cr_assert_eq(machine_put_device(machine, &plain_kind, &c, &e), 0, "%s",
+			e.text);
+	}
+	now = machine_device(machine, &plain_kind, 0);
+	cr_assert(now && now->is_on);
+	cr_assert_null(machine_device(machine, &plain_kind, 1));
+}
+
 /* --- pause and keys --- */
 
 Test(machine_run, is_paused_and_goes_on_as_often_as_asked)
