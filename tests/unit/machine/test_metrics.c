@@ -23,6 +23,7 @@
 #include "vmm/legacy/boot_timer.h"
 #include "vmm/legacy/i8042.h"
 #include "vmm/legacy/serial.h"
+#include "vmm/machine/kinds.h"
 #include "vmm/machine/machine.h"
 
 static struct err e;
@@ -75,9 +76,17 @@ Test(metrics, names_every_phase_once)
 
 /* --- what a line says --- */
 
-static const struct counter_group *const groups[] = { &blk_counters, &net_counters,
-	&vsock_counters, NULL };
+static const struct counter_group *groups[DEVICE_KINDS_MAX + 1];
 static const struct metrics_view nothing = { .groups = groups };
+
+/* As the machine has them. */
+static void set_up(void)
+{
+	for (unsigned k = 0; device_kinds[k]; k++)
+		groups[k] = device_kinds[k]->ops->counters;
+}
+
+TestSuite(metrics, .init = set_up);
 
 /* The text of totals. */
 static const char *totals(const struct metrics_view *v)
