@@ -36,7 +36,7 @@ static void held_submit(struct disk *d, struct disk_req *req)
 	held = req;
 }
 
-static void held_notify(struct disk *d)
+static void held_submit_all(struct disk *d)
 {
 	(void)d;
 }
@@ -61,7 +61,7 @@ static void held_close(struct disk *d)
 	cr_assert_null(held);
 }
 
-static const struct disk_engine engine = { held_submit, held_notify, held_drain,
+static const struct disk_engine engine = { held_submit, held_submit_all, held_drain,
 	held_close };
 
 /* The guest's one request, a read of the first sector. */

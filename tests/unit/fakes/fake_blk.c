@@ -20,7 +20,7 @@ struct loop *fb_loop;
 struct mmio *fb_t;
 struct disk *fb_disk;
 struct disk_req *fb_held[QUEUE_SIZE_MAX];
-unsigned fb_n_held, fb_n_notified;
+unsigned fb_n_held, fb_n_submit_alls;
 bool fb_is_quick = true;
 
 static void held_submit(struct disk *d, struct disk_req *req)
@@ -29,10 +29,10 @@ static void held_submit(struct disk *d, struct disk_req *req)
 	fb_held[fb_n_held++] = req;
 }
 
-static void held_notify(struct disk *d)
+static void held_submit_all(struct disk *d)
 {
 	(void)d;
-	fb_n_notified++;
+	fb_n_submit_alls++;
 }
 
 void fb_complete(unsigned i, int result)
@@ -81,8 +81,8 @@ static struct disk *open_file(bool read_only)
 
 struct disk *fb_open_held(void)
 {
-	static const struct disk_engine engine = { held_submit, held_notify, held_drain,
-		held_close };
+	static const struct disk_engine engine = { held_submit, held_submit_all,
+		held_drain, held_close };
 	struct disk *d = open_file(false);
 
 	d->engine = &engine;

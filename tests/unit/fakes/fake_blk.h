@@ -38,7 +38,7 @@ extern struct disk *fb_disk; /* that is attached */
 
 /* What the engine keeps, in the order of submission. */
 extern struct disk_req *fb_held[QUEUE_SIZE_MAX];
-extern unsigned fb_n_held, fb_n_notified;
+extern unsigned fb_n_held, fb_n_submit_alls;
 /* Whether a drain of the engine completes everything; if not, it does not answer. */
 extern bool fb_is_quick;
 
