@@ -14,6 +14,7 @@
 #include "tests/unit/fakes/fake_api.h"
 #include "tests/unit/fakes/fake_machine.h"
 #include "vmm/base/version.h"
+#include "vmm/machine/kinds.h"
 
 #define OPENAPI "resources/openapi.yaml"
 
@@ -460,6 +461,24 @@ Test(openapi, describes_every_reply_as_it_is)
 	for (size_t i = 0; route_at(i, &route); i++)
 		if (route.method == HTTP_METHOD_GET)
 			compare_get(&route);
+}
+
+Test(openapi, describes_each_kind_of_device_in_the_whole_configuration)
+{
+	yaml_node_t *list = GET_NODE(
+		ROOT, "components", "schemas", "FullConfiguration", "properties");
+
+	for (unsigned k = 0; device_kinds[k]; k++) {
+		const struct fields *t = device_kinds[k]->cfg.fields;
+		yaml_node_t *p = GET_NODE(list, device_kinds[k]->resource);
+
+		p = GET_NODE(
+			device_kinds[k]->is_list ? find(p, "items") : p, "properties");
+		for (size_t i = 0; i < t->n; i++)
+			cr_expect(t->field[i].omit_null || find(p, t->field[i].name),
+				"%s lacks %s", device_kinds[k]->resource,
+				t->field[i].name);
+	}
 }
 
 /* --- the one body that no table reads --- */
