@@ -50,7 +50,8 @@ struct device_kind {
 	struct kind_body cfg, patch;
 
 	/* Whether the settings make sense, beyond what their fields say; and beside
-	 * those of another device of the kind. -EINVAL with text. Or NULL. */
+	 * those of another device of the kind, which a change is not checked against.
+	 * -EINVAL with text. Or NULL. */
 	int (*check)(const void *cfg, struct err *e);
 	int (*check_beside)(const void *cfg, const void *other, struct err *e);
 	/* Whether it is made before others of its kind; NULL: in the order of the
