@@ -6,13 +6,13 @@
 #include "vmm/base/counter.h"
 
 /* Groups whose counters are zero: nobody has a struct for them. */
-#define SUM(member)                     \
-	{                               \
-#member, 0, COUNTER_SUM \
+#define SUM(member)                            \
+	{                                      \
+#member, 0, COUNTER_SUM, false \
 	}
-#define LATENCY(member)                     \
-	{                                   \
-#member, 0, COUNTER_LATENCY \
+#define LATENCY(member)                            \
+	{                                          \
+#member, 0, COUNTER_LATENCY, false \
 	}
 #define COUNTERS(group, ...)                                                  \
 	static const struct counter group##_rows[] = { __VA_ARGS__ };         \

@@ -45,7 +45,6 @@ struct metrics_values {
 struct metric {
 	const char *group; /* the rows of one group are adjacent */
 	struct counter counter; /* its offset is in struct metrics_values */
-	bool is_own; /* husk's own: Firecracker has none of this name */
 };
 
 /* All of them but those of devices. Sets *n to their number; static. */

@@ -10,8 +10,8 @@
 
 /* clang-format off */
 #define AT(path) offsetof(struct metrics_values, path)
-#define ROW(group, path, name, kind) { #group, { #name, AT(path.name), kind }, false }
-#define OWN(group, name, path, kind) { #group, { #name, AT(path), kind }, true }
+#define ROW(group, path, name, kind) { #group, { #name, AT(path.name), kind, false } }
+#define OWN(group, name, path, kind) { #group, { #name, AT(path), kind, true } }
 #define COUNTER(group, name) ROW(group, group, name, COUNTER_SUM)
 
 #define SERVER(name) ROW(api_server, api.api_server, name, COUNTER_GAUGE)
@@ -25,9 +25,9 @@
 	ROW(patch_api_requests, api.patch_api_requests, name##_fails, COUNTER_SUM)
 #define SIGNAL(name) ROW(signals, process.signals, name, COUNTER_GAUGE)
 #define PHASE(name, at) OWN(phases, name##_us, phase_us[at], COUNTER_GAUGE)
-#define EXIT(name, x) { "vcpu", { #name, AT(vcpu.exits[x]), COUNTER_SUM }, false }
+#define EXIT(name, x) { "vcpu", { #name, AT(vcpu.exits[x]), COUNTER_SUM, false } }
 #define OWN_EXIT(name, x) OWN(vcpu, name, vcpu.exits[x], COUNTER_SUM)
-#define SERVED(name, x) { "vcpu", { #name "_agg", AT(vcpu.served[x]), COUNTER_LATENCY }, false }
+#define SERVED(name, x) { "vcpu", { #name "_agg", AT(vcpu.served[x]), COUNTER_LATENCY, false } }
 #define UART(name) COUNTER(uart, name)
 
 _Static_assert(sizeof(struct metrics_values) <= UINT16_MAX, "struct counter.offset");

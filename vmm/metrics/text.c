@@ -185,7 +185,7 @@ static void put_rows(
 	bool is_empty = true;
 
 	for (size_t i = 0; i < n; i++) {
-		if (rows[i].is_own && !t->own)
+		if (rows[i].counter.is_own && !t->own)
 			continue;
 		put(t, ",");
 		if (is_empty) {
@@ -203,10 +203,15 @@ static void put_rows(
 static void put_device(struct text *t, const struct counter_group *g, const char *id,
 	const struct source *s)
 {
+	const char *before = "{";
+
 	put(t, ",");
 	put_name(t, g->name, id);
 	for (unsigned i = 0; i < g->n; i++) {
-		put(t, i == 0 ? "{" : ",");
+		if (g->counter[i].is_own && !t->own)
+			continue;
+		put(t, before);
+		before = ",";
 		put_counter(t, &g->counter[i], s);
 	}
 	put(t, "}");
