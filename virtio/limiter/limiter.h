@@ -47,8 +47,8 @@ void limiter_patch(struct limiter *l, const struct limiter_patch *p);
 /* The limits in force, with bursts as they were configured; for GET /vm/config. */
 struct limiter_cfg limiter_cfg(const struct limiter *l);
 
-/* Stops calls of `ready` until limiter_resume, for a device whose `ready` does more than
- * vdev_serve_again, which waits for the end of a pause by itself. Buckets fill up
+/* Stops calls of `ready` until limiter_resume, for a device whose `ready` does more
+ * than vdev_serve_again, which waits for the end of a pause by itself. Buckets fill up
  * meanwhile. */
 void limiter_pause(struct limiter *l);
 void limiter_resume(struct limiter *l);
