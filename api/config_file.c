@@ -17,6 +17,7 @@ struct section {
 	bool required;
 	bool is_list; /* an array of bodies, else one body */
 	bool may_be_a_path; /* of a file with the body */
+	bool is_last; /* applied after the devices */
 };
 
 /* clang-format off */
@@ -26,7 +27,7 @@ static const struct section own[] = {
 	{ .name = "machine-config" },
 	{ .name = "cpu-config", .may_be_a_path = true },
 	{ .name = "boot-source", .required = true },
-	{ .name = "serial" },
+	{ .name = "serial", .is_last = true },
 };
 /* clang-format on */
 
@@ -75,6 +76,16 @@ static int apply_section(
 	return s->is_list ? apply_list(a, s, v, e) : api_put(a, s->name, v, e);
 }
 
+static int apply_own(struct api *a, const struct json *doc, bool last, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++)
+		if (own[i].is_last == last)
+			r = apply_section(a, &own[i], json_find(doc, own[i].name), e);
+	return r;
+}
+
 static int apply_kinds(struct api *a, const struct json *doc, struct err *e)
 {
 	int r = 0;
@@ -113,11 +124,12 @@ int config_apply(struct api *a, const char *text, size_t n, struct err *e)
 		return r;
 	if (!json_is_object(doc))
 		return err_bad(e, "not an object");
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++)
-		r = apply_section(a, &own[i], json_find(doc, own[i].name), e);
+	r = apply_own(a, doc, false, e);
 	if (r == 0)
 		r = apply_kinds(a, doc, e);
-	return r < 0 ? r : check_absent(doc, e);
+	if (r == 0)
+		r = check_absent(doc, e);
+	return r < 0 ? r : apply_own(a, doc, true, e);
 }
 
 int config_load(struct api *a, const char *path, struct err *e)

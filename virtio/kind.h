@@ -65,6 +65,8 @@ struct device_kind {
 	 * failed. -errno with text. NULL, and close too, for a device that is made of
 	 * its settings alone: its backend is then always NULL. */
 	int (*open)(const void *cfg, struct loop *loop, void **backend, struct err *e);
+	/* Logs what the user should know of a backend that was just set; or NULL. */
+	void (*log_oddities)(const void *cfg, const void *backend);
 	void (*close)(void *backend); /* takes NULL */
 	enum kind_reuse (*reuse)(const void *cfg, const void *before); /* or NULL */
 	/* Takes the backend over, also on failure. -errno with text. */

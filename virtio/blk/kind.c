@@ -115,12 +115,18 @@ static int open_backend(
 
 	if (r < 0)
 		return r;
-	if (disk_hidden_tail(disk) > 0)
-		log_warn(
-			"drive '%s': the last %u bytes are not a sector and stay hidden",
-			c->drive_id, disk_hidden_tail(disk));
 	*backend = disk;
 	return 0;
+}
+
+static void log_oddities(const void *cfg, const void *backend)
+{
+	const struct drive_cfg *c = cfg;
+
+	if (disk_hidden_tail(backend) > 0)
+		log_warn(
+			"drive '%s': the last %u bytes are not a sector and stay hidden",
+			c->drive_id, disk_hidden_tail(backend));
 }
 
 static void close_backend(void *backend)
@@ -212,6 +218,7 @@ const struct device_kind blk_kind = {
 	.is_first = is_first,
 	.add_args = add_args,
 	.open = open_backend,
+	.log_oddities = log_oddities,
 	.close = close_backend,
 	.create = create,
 	.check_patch = check_patch,

@@ -15,7 +15,8 @@ enum {
 	GUEST_CID_MIN = 3, /* virtio 1.2, 5.10.4 */
 };
 
-/* Whether a guest can have that CID, and a socket that path: 1 to UNIX_PATH_MAX bytes.
+/* Checks that a guest can have that CID, and a socket that path, a string of 1 to
+ * UNIX_PATH_MAX bytes.
  * -EINVAL with text. */
 MUST_CHECK int vsock_check(uint32_t guest_cid, const char *uds_path, struct err *e);
 

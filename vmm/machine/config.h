@@ -38,7 +38,7 @@ struct boot_cfg {
 	char *kernel_image_path;
 	char *initrd_path; /* or NULL */
 	char *boot_args; /* NULL: BOOT_ARGS_DEFAULT */
-	bool share_kernel; /* husk's own: KERNEL_MAP, see vmm/boot/file.h */
+	bool share_kernel; /* husk's own: KERNEL_MAP, see vmm/boot/kernel_file.h */
 };
 
 #define BOOT_ARGS_DEFAULT                                                    \

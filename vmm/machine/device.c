@@ -118,6 +118,8 @@ int machine_put_device(
 	r = get_backend(m, k, cfg, &d, &backend, e);
 	if (r < 0)
 		return add_name(k, id, r, e);
+	if (k->log_oddities)
+		k->log_oddities(cfg, backend);
 	if (d)
 		forget(d);
 	else

@@ -2,8 +2,8 @@
  *
  * A machine as its files see it: machine.c has its settings, device.c those of its
  * devices, start.c makes it of them, run.c serves what can be asked of one that runs,
- * metrics.c shows what was counted, and end.c takes it apart. Calls go down that list,
- * or to devices.c, but for device.c, which start.c calls.
+ * metrics.c shows what was counted, and end.c takes it apart. They do not call each
+ * other in a circle: `make layers` sees to that.
  */
 #ifndef HUSK_MACHINE_INTERNAL_H
 #define HUSK_MACHINE_INTERNAL_H

@@ -203,18 +203,21 @@ static void put_rows(
 static void put_device(struct text *t, const struct counter_group *g, const char *id,
 	const struct source *s)
 {
-	const char *before = "{";
+	bool is_empty = true;
 
-	put(t, ",");
-	put_name(t, g->name, id);
 	for (unsigned i = 0; i < g->n; i++) {
 		if (g->counter[i].is_own && !t->own)
 			continue;
-		put(t, before);
-		before = ",";
+		put(t, ",");
+		if (is_empty) {
+			put_name(t, g->name, id);
+			put(t, "{");
+		}
+		is_empty = false;
 		put_counter(t, &g->counter[i], s);
 	}
-	put(t, "}");
+	if (!is_empty)
+		put(t, "}");
 }
 
 /* Writes a group for each device, if there may be several of the kind, and then one for

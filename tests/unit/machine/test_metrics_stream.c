@@ -256,6 +256,29 @@ Test(metrics_stream, shows_what_is_its_own_in_totals)
 		cr_expect(strstr(all, own_words[i]), "%s", own_words[i]);
 }
 
+/* A kind of device that Firecracker does not have, beside one of which a number is own.
+ */
+Test(metrics_stream, hides_own_numbers_of_devices_and_groups_of_nothing_else)
+{
+	static const struct counter own[] = { { "mine", 0, COUNTER_SUM, true } };
+	static const struct counter some[] = { { "mine", 0, COUNTER_SUM, true },
+		{ "theirs", 8, COUNTER_SUM, false } };
+	static const struct counter_group all_own = { "own", false, own, 1, 8 };
+	static const struct counter_group mixed = { "mixed", false, some, 2, 16 };
+	static const struct counter_group *const both[] = { &all_own, &mixed, NULL };
+	const struct metrics_view v = { .groups = both };
+	static char all[METRICS_TEXT_MAX];
+
+	cr_assert_gt(metrics_render(m, &v, false, all, sizeof(all)), 0);
+	cr_assert_not_null(metrics_skip_object(all), "%s", all);
+	cr_expect_null(strstr(all, "\"own\""), "%s", all);
+	cr_expect(strstr(all, "\"mixed\":{\"theirs\":0}"), "%s", all);
+	cr_assert_gt(metrics_render(m, &v, true, all, sizeof(all)), 0);
+	cr_assert_not_null(metrics_skip_object(all), "%s", all);
+	cr_expect(strstr(all, "\"own\":{\"mine\":0}"), "%s", all);
+	cr_expect(strstr(all, "\"mixed\":{\"mine\":0,\"theirs\":0}"), "%s", all);
+}
+
 /* A stream to a FIFO of one page, less than a line, and a reader's end of it. */
 static int open_small_fifo(void)
 {
