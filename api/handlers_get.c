@@ -36,16 +36,16 @@ int get_version(struct api *a, struct call *c, struct err *e)
 	return 0;
 }
 
-int get_machine_config(struct api *a, struct call *c, struct err *e)
-{
-	(void)e;
-	json_write(c->out, &machine_cfg_fields, machine_config(a->machine));
-	return 0;
-}
-
 static void print_machine(const struct api *a, FILE *out)
 {
 	json_write(out, &machine_cfg_fields, machine_config(a->machine));
+}
+
+int get_machine_config(struct api *a, struct call *c, struct err *e)
+{
+	(void)e;
+	print_machine(a, c->out);
+	return 0;
 }
 
 static void print_boot(const struct api *a, FILE *out)

@@ -3,7 +3,6 @@
  * device: the devices of a machine from their settings to what the guest sees, of
  * whatever kind. On the loop's thread.
  */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -12,9 +11,8 @@
 #include "vmm/machine/internal.h"
 #include "vmm/machine/kinds.h"
 
-enum {
-	CHANGE_TIMEOUT_US = 30 * 1000000
-}; /* how long a change waits for the old backend */
+/* How long a change waits for the old backend. */
+enum { CHANGE_TIMEOUT_US = 30 * 1000000 };
 
 /* The device of that kind and, in a list, that id; or NULL. */
 static struct device *find(

@@ -178,46 +178,51 @@ static void put_counter(struct text *t, const struct counter *c, const struct so
 		put_number(t, value(s, c->offset, c->type));
 }
 
-/* Writes a group of n rows, unless none of them is shown. */
+/* A group under construction. It begins with the first counter that is shown, so that
+ * one of which nothing is shown is not there. */
+struct group {
+	const char *name, *id; /* id: of one device, or NULL */
+	bool has_begun;
+};
+
+static void put_member(struct text *t, struct group *g, const struct counter *c,
+	const struct source *s)
+{
+	if (c->is_own && !t->own)
+		return;
+	put(t, ",");
+	if (!g->has_begun) {
+		put_name(t, g->name, g->id);
+		put(t, "{");
+	}
+	g->has_begun = true;
+	put_counter(t, c, s);
+}
+
+static void end_group(struct text *t, const struct group *g)
+{
+	put(t, g->has_begun ? "}" : "");
+}
+
 static void put_rows(
 	struct text *t, const struct metric *rows, size_t n, const struct source *s)
 {
-	bool is_empty = true;
+	struct group g = { .name = rows[0].group };
 
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i].counter.is_own && !t->own)
-			continue;
-		put(t, ",");
-		if (is_empty) {
-			put_name(t, rows[0].group, NULL);
-			put(t, "{");
-		}
-		is_empty = false;
-		put_counter(t, &rows[i].counter, s);
-	}
-	if (!is_empty)
-		put(t, "}");
+	for (size_t i = 0; i < n; i++)
+		put_member(t, &g, &rows[i].counter, s);
+	end_group(t, &g);
 }
 
 /* Writes the group of one device, or, with id NULL, of all of its kind. */
-static void put_device(struct text *t, const struct counter_group *g, const char *id,
+static void put_device(struct text *t, const struct counter_group *kind, const char *id,
 	const struct source *s)
 {
-	bool is_empty = true;
+	struct group g = { .name = kind->name, .id = id };
 
-	for (unsigned i = 0; i < g->n; i++) {
-		if (g->counter[i].is_own && !t->own)
-			continue;
-		put(t, ",");
-		if (is_empty) {
-			put_name(t, g->name, id);
-			put(t, "{");
-		}
-		is_empty = false;
-		put_counter(t, &g->counter[i], s);
-	}
-	if (!is_empty)
-		put(t, "}");
+	for (unsigned i = 0; i < kind->n; i++)
+		put_member(t, &g, &kind->counter[i], s);
+	end_group(t, &g);
 }
 
 /* Writes a group for each device, if there may be several of the kind, and then one for
